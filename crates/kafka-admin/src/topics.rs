@@ -1,0 +1,388 @@
+//! Topics: create, delete, list.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kafka_conn::{BrokerId, Cluster, Route};
+use kafka_protocol::messages::create_topics::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreatableTopicResult, CreateTopicsRequest,
+};
+use kafka_protocol::messages::delete_topics::{DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest};
+use kafka_protocol::messages::metadata::{MetadataRequest, MetadataResponseTopic};
+use kafka_protocol::{ErrorCode, Uuid};
+use smol_str::SmolStr;
+use tokio::time::{Instant, sleep_until};
+
+use crate::admin::Admin;
+use crate::attempts::{Attempts, is_undone};
+use crate::error::{Error, ErrorKind, Result};
+use crate::outcome::Outcome;
+
+/// A topic to be created.
+///
+/// ```
+/// use kafka_admin::{NewTopic, Replicas};
+/// use kafka_conn::BrokerId;
+///
+/// let compacted = NewTopic::new("users", 6, 3).with_config("cleanup.policy", "compact");
+/// let placed = NewTopic {
+///     name: "orders".into(),
+///     replicas: Replicas::Assigned(vec![vec![BrokerId(1), BrokerId(2)], vec![BrokerId(2), BrokerId(1)]]),
+///     ..NewTopic::default()
+/// };
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewTopic {
+    /// Its name: 1 to 249 of the letters a-z and A-Z, digits, `.`, `_` and `-`.
+    pub name: SmolStr,
+    /// How many partitions it has, and where they are. Default: the broker's defaults for both.
+    pub replicas: Replicas,
+    /// Its settings, by Kafka's names. Default: none, so the cluster's hold.
+    pub configs: BTreeMap<SmolStr, SmolStr>,
+}
+
+/// How many partitions a topic has, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replicas {
+    /// So many partitions with so many replicas each, wherever the cluster puts them. `None`: the broker's defaults
+    /// (`num.partitions`, `default.replication.factor`), which brokers before Kafka 2.4 refuse.
+    Counted {
+        /// The number of partitions.
+        partitions: Option<i32>,
+        /// The number of replicas of each.
+        replication_factor: Option<i16>,
+    },
+    /// `[partition][replica]`: the brokers of each partition, its preferred leader first.
+    Assigned(Vec<Vec<BrokerId>>),
+}
+
+impl Default for Replicas {
+    fn default() -> Self {
+        Self::Counted { partitions: None, replication_factor: None }
+    }
+}
+
+impl NewTopic {
+    /// A topic with so many partitions and replicas, and the cluster's settings.
+    pub fn new(name: impl Into<SmolStr>, partitions: i32, replication_factor: i16) -> Self {
+        let replicas = Replicas::Counted { partitions: Some(partitions), replication_factor: Some(replication_factor) };
+        Self { name: name.into(), replicas, configs: BTreeMap::new() }
+    }
+
+    /// The same with one more setting.
+    pub fn with_config(mut self, name: impl Into<SmolStr>, value: impl Into<SmolStr>) -> Self {
+        self.configs.insert(name.into(), value.into());
+        self
+    }
+
+    fn to_wire(&self) -> CreatableTopic {
+        let config = |(name, value): (&SmolStr, &SmolStr)| CreatableTopicConfig {
+            name: name.clone(),
+            value: Some(value.clone()),
+            ..CreatableTopicConfig::default()
+        };
+        let configs = self.configs.iter().map(config).collect();
+        let topic = CreatableTopic { name: self.name.clone(), configs, ..CreatableTopic::default() };
+        match &self.replicas {
+            Replicas::Counted { partitions, replication_factor } => CreatableTopic {
+                num_partitions: partitions.unwrap_or(-1),
+                replication_factor: replication_factor.unwrap_or(-1),
+                ..topic
+            },
+            // Both counts must be -1 then.
+            Replicas::Assigned(assignment) => CreatableTopic {
+                num_partitions: -1,
+                replication_factor: -1,
+                assignments: (0..).zip(assignment).map(assigned).collect(),
+                ..topic
+            },
+        }
+    }
+}
+
+fn assigned((partition_index, brokers): (i32, &Vec<BrokerId>)) -> CreatableReplicaAssignment {
+    let broker_ids = brokers.iter().map(|broker| broker.0).collect();
+    CreatableReplicaAssignment { partition_index, broker_ids, ..CreatableReplicaAssignment::default() }
+}
+
+/// How topics are created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateTopicsOptions {
+    /// How long the controller may take, attempts at another one included. Default 30 s (`request.timeout.ms`).
+    pub timeout: Duration,
+    /// Whether to do it. Default [`Apply::Now`].
+    pub apply: Apply,
+}
+
+impl Default for CreateTopicsOptions {
+    fn default() -> Self {
+        Self { timeout: DEFAULT_TIMEOUT, apply: Apply::Now }
+    }
+}
+
+/// Whether a request is carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Apply {
+    /// It is.
+    #[default]
+    Now,
+    /// It is only checked: the outcome is what it would be (`validate.only`).
+    Validate,
+}
+
+/// How topics are deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteTopicsOptions {
+    /// How long the controller may take, attempts at another one included. Default 30 s (`request.timeout.ms`).
+    pub timeout: Duration,
+}
+
+impl Default for DeleteTopicsOptions {
+    fn default() -> Self {
+        Self { timeout: DEFAULT_TIMEOUT }
+    }
+}
+
+/// A topic that was created, or could be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CreatedTopic {
+    /// Its id; zero where the broker is older than 2.8, and where it was only checked.
+    pub id: Uuid,
+    /// How many partitions it has; `None` where the broker does not tell (before 2.4, or without permission to describe
+    /// its configuration).
+    pub partitions: Option<i32>,
+    /// How many replicas each of them has; `None` as above.
+    pub replication_factor: Option<i16>,
+}
+
+/// A topic as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicListing {
+    /// Its name.
+    pub name: SmolStr,
+    /// Its id; zero where the broker is older than 2.8.
+    pub id: Uuid,
+    /// Whether Kafka keeps it for itself, as `__consumer_offsets`.
+    pub is_internal: bool,
+    /// How many partitions it has.
+    pub partitions: usize,
+}
+
+impl Admin {
+    /// Creates topics (CreateTopics). The outcomes are in the order of `topics`.
+    ///
+    /// A topic that was created takes a moment to be known to all brokers and to have leaders:
+    /// [`wait_for_leaders`](Self::wait_for_leaders). Where another broker has become the controller, its topics are asked
+    /// of that one, within the timeout.
+    ///
+    /// # Errors
+    /// Per topic: [`TopicAlreadyExists`](ErrorKind::TopicAlreadyExists),
+    /// [`InvalidTopicName`](ErrorKind::InvalidTopicName), [`InvalidPartitions`](ErrorKind::InvalidPartitions),
+    /// [`InvalidReplicationFactor`](ErrorKind::InvalidReplicationFactor), [`InvalidConfig`](ErrorKind::InvalidConfig),
+    /// [`PolicyViolation`](ErrorKind::PolicyViolation), [`NotAuthorized`](ErrorKind::NotAuthorized),
+    /// [`TimedOut`](ErrorKind::TimedOut), … For all: [`Connection`](ErrorKind::Connection).
+    pub async fn create_topics(
+        &self,
+        topics: &[NewTopic],
+        options: CreateTopicsOptions,
+    ) -> Result<Vec<Outcome<CreatedTopic>>> {
+        let mut attempts = Attempts::new(self.transport(), options.timeout);
+        let mut done = BTreeMap::new();
+        let mut left: Vec<_> = topics.iter().collect();
+        while !left.is_empty() {
+            let request = CreateTopicsRequest {
+                topics: left.iter().map(|topic| topic.to_wire()).collect(),
+                timeout_ms: attempts.timeout_ms(),
+                validate_only: options.apply == Apply::Validate,
+                ..CreateTopicsRequest::default()
+            };
+            let response = attempts.call(&request, None).await?;
+            let answers = response.topics.into_iter().map(|answer| (answer.name.clone(), answer));
+            let undone = merge(&mut done, answers, |answer: &CreatableTopicResult| ErrorCode(answer.error_code));
+            left.retain(|topic| undone.contains_key(&topic.name));
+            let Some(code) = undone.into_values().next() else { break };
+            if !attempts.again(code, response.throttle_time_ms).await {
+                break;
+            }
+        }
+        let names = topics.iter().map(|topic| &topic.name);
+        Ok(outcomes(names, &done, created))
+    }
+
+    /// Deletes topics by name (DeleteTopics). The outcomes are in the order of `names`.
+    ///
+    /// # Errors
+    /// Per topic: [`UnknownTopic`](ErrorKind::UnknownTopic), [`NotAuthorized`](ErrorKind::NotAuthorized),
+    /// [`TopicDeletionDisabled`](ErrorKind::TopicDeletionDisabled), [`TimedOut`](ErrorKind::TimedOut), … For all:
+    /// [`Connection`](ErrorKind::Connection).
+    pub async fn delete_topics(&self, names: &[&str], options: DeleteTopicsOptions) -> Result<Vec<Outcome<()>>> {
+        let mut attempts = Attempts::new(self.transport(), options.timeout);
+        let mut done = BTreeMap::new();
+        let names: Vec<_> = names.iter().copied().map(SmolStr::new).collect();
+        let mut left = names.clone();
+        while !left.is_empty() {
+            let version = attempts.version::<DeleteTopicsRequest>().await?;
+            let request = delete_request(&left, version, attempts.timeout_ms());
+            // Never in a newer one than it was made for: that would not see the names.
+            let response = attempts.call(&request, Some(version)).await?;
+            let named = |answer: DeletableTopicResult| answer.name.clone().map(|name| (name, answer));
+            let answers = response.responses.into_iter().filter_map(named);
+            let undone = merge(&mut done, answers, |answer: &DeletableTopicResult| ErrorCode(answer.error_code));
+            left.retain(|name| undone.contains_key(name));
+            let Some(code) = undone.into_values().next() else { break };
+            if !attempts.again(code, response.throttle_time_ms).await {
+                break;
+            }
+        }
+        Ok(outcomes(names.iter(), &done, deleted))
+    }
+
+    /// Lists the topics that this user may see, by name, internal ones among them (Metadata).
+    ///
+    /// # Errors
+    /// Per topic: what the broker finds wrong with it. For all: [`Connection`](ErrorKind::Connection).
+    pub async fn list_topics(&self) -> Result<Vec<Outcome<TopicListing>>> {
+        let everything =
+            MetadataRequest { topics: None, allow_auto_topic_creation: false, ..MetadataRequest::default() };
+        let response = self.transport().call(&everything, Route::Any).await?;
+        let mut topics: Vec<_> = response.topics.into_iter().filter_map(listing).collect();
+        topics.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(topics)
+    }
+
+    /// Waits until all partitions of these topics have a leader that this client knows, for `timeout` at most.
+    ///
+    /// # Errors
+    /// [`LeadersUnknown`](ErrorKind::LeadersUnknown) or [`UnknownTopic`](ErrorKind::UnknownTopic), with the topic, when
+    /// time is up; at once what waiting does not change, as [`NotAuthorized`](ErrorKind::NotAuthorized);
+    /// [`Connection`](ErrorKind::Connection).
+    pub async fn wait_for_leaders(&self, names: &[&str], timeout: Duration) -> Result<()> {
+        let deadline = Instant::now() + timeout;
+        let mut pauses = self.transport().config().backoff.pauses();
+        loop {
+            let cluster = self.transport().refresh(names).await?;
+            let Some(error) = names.iter().find_map(|name| without_leaders(&cluster, name)) else { return Ok(()) };
+            let pause = Instant::now() + pauses.next_pause();
+            if !error.is_retriable() || pause >= deadline {
+                return Err(error);
+            }
+            sleep_until(pause).await;
+        }
+    }
+}
+
+/// Version 6 names topics in another place than those before.
+fn delete_request(names: &[SmolStr], version: i16, timeout_ms: i32) -> DeleteTopicsRequest {
+    let topic = |name: &SmolStr| DeleteTopicState { name: Some(name.clone()), ..DeleteTopicState::default() };
+    let (topics, topic_names) =
+        if version >= 6 { (names.iter().map(topic).collect(), Vec::new()) } else { (Vec::new(), names.to_vec()) };
+    DeleteTopicsRequest { topics, topic_names, timeout_ms, ..DeleteTopicsRequest::default() }
+}
+
+/// Adds answers to those that are there; returns the codes of items to be asked for again. A topic's first answer of an
+/// attempt counts.
+fn merge<A>(
+    done: &mut BTreeMap<SmolStr, A>,
+    answers: impl Iterator<Item = (SmolStr, A)>,
+    code: impl Fn(&A) -> ErrorCode,
+) -> BTreeMap<SmolStr, ErrorCode> {
+    let mut undone = BTreeMap::new();
+    for (name, answer) in answers {
+        if is_undone(code(&answer)) {
+            undone.insert(name.clone(), code(&answer));
+        }
+        done.insert(name, answer);
+    }
+    undone
+}
+
+/// An outcome for each name, in that order; one that is named twice has the same twice over.
+fn outcomes<'a, A, T: Clone>(
+    names: impl Iterator<Item = &'a SmolStr>,
+    done: &BTreeMap<SmolStr, A>,
+    read: impl Fn(&A) -> Result<T>,
+) -> Vec<Outcome<T>> {
+    let missing = |name: &str| Err(Error::new(ErrorKind::NoAnswer).with_topic(name));
+    names.map(|name| Outcome::new(name.clone(), done.get(name).map_or_else(|| missing(name), &read))).collect()
+}
+
+fn created(answer: &CreatableTopicResult) -> Result<CreatedTopic> {
+    match ErrorCode(answer.error_code) {
+        ErrorCode::NONE => Ok(CreatedTopic {
+            id: answer.topic_id,
+            partitions: Some(answer.num_partitions).filter(|count| *count >= 0),
+            replication_factor: Some(answer.replication_factor).filter(|count| *count >= 0),
+        }),
+        code => Err(Error::answered(code, &answer.name, answer.error_message.clone())),
+    }
+}
+
+fn deleted(answer: &DeletableTopicResult) -> Result<()> {
+    match ErrorCode(answer.error_code) {
+        ErrorCode::NONE => Ok(()),
+        code => Err(Error::answered(code, answer.name.as_deref().unwrap_or_default(), answer.error_message.clone())),
+    }
+}
+
+fn listing(topic: MetadataResponseTopic) -> Option<Outcome<TopicListing>> {
+    let name = topic.name?;
+    let result = match ErrorCode(topic.error_code) {
+        ErrorCode::NONE => Ok(TopicListing {
+            name: name.clone(),
+            id: topic.topic_id,
+            is_internal: topic.is_internal,
+            partitions: topic.partitions.len(),
+        }),
+        code => Err(Error::answered(code, &name, None)),
+    };
+    Some(Outcome::new(name, result))
+}
+
+/// Why the leaders of a topic are not all known; `None` if they are.
+fn without_leaders(cluster: &Cluster, name: &str) -> Option<Error> {
+    let unknown = || Error::answered(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, name, None);
+    let Some(topic) = cluster.topic(name) else { return Some(unknown()) };
+    if topic.error.is_error() {
+        return Some(Error::answered(topic.error, name, None));
+    }
+    let led = !topic.partitions.is_empty() && topic.partitions.iter().all(|partition| partition.leader.is_some());
+    (!led).then(|| Error::new(ErrorKind::LeadersUnknown).with_topic(name))
+}
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_assignments_never_mix_on_the_wire() {
+        let counted = NewTopic::new("t", 3, 2).with_config("a", "b").to_wire();
+        assert_eq!((counted.num_partitions, counted.replication_factor, counted.assignments.len()), (3, 2, 0));
+        assert_eq!(counted.configs[0].value.as_deref(), Some("b"));
+        let replicas = Replicas::Assigned(vec![vec![BrokerId(4), BrokerId(5)], vec![BrokerId(5)]]);
+        let assigned = NewTopic { name: "t".into(), replicas, ..NewTopic::default() }.to_wire();
+        assert_eq!((assigned.num_partitions, assigned.replication_factor), (-1, -1));
+        let expected = [(0, vec![4, 5]), (1, vec![5])];
+        let found = assigned.assignments.into_iter().map(|replicas| (replicas.partition_index, replicas.broker_ids));
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+        let default = NewTopic::default().to_wire();
+        assert_eq!((default.num_partitions, default.replication_factor), (-1, -1));
+    }
+
+    #[test]
+    fn each_name_has_an_outcome_in_its_place() {
+        let answer =
+            |name: &str, error_code| CreatableTopicResult { name: name.into(), error_code, ..Default::default() };
+        let mut done = BTreeMap::new();
+        let answers = [answer("b", 0), answer("a", 41), answer("c", 36)].map(|answer| (answer.name.clone(), answer));
+        let undone = merge(&mut done, answers.into_iter(), |answer| ErrorCode(answer.error_code));
+        assert_eq!(undone.into_keys().collect::<Vec<_>>(), ["a"]);
+        let names = ["a", "b", "c", "d"].map(SmolStr::new);
+        let outcomes = outcomes(names.iter(), &done, created);
+        let kinds: Vec<_> =
+            outcomes.iter().map(|outcome| outcome.result.clone().err().map(|e| e.kind().clone())).collect();
+        let not_controller = ErrorKind::Broker(ErrorCode::NOT_CONTROLLER);
+        assert_eq!(kinds, [Some(not_controller), None, Some(ErrorKind::TopicAlreadyExists), Some(ErrorKind::NoAnswer)]);
+    }
+}

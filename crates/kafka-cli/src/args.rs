@@ -1,0 +1,129 @@
+//! The command line: what there is, in words for people. Each command's own arguments stand in its file.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::consume::ConsumeArguments;
+use crate::commands::produce::ProduceArguments;
+use crate::commands::topics::TopicsCommand;
+
+/// Work with Apache Kafka: topics, producing, consuming
+///
+/// Data goes to standard output, all else to standard error. The exit status is 0 only if everything worked.
+#[derive(Debug, Parser)]
+#[command(name = "kafka", version, max_term_width = 100, disable_help_subcommand = false)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create, list and delete topics
+    #[command(subcommand)]
+    Topics(TopicsCommand),
+    /// Write each line of standard input to a topic, as a message
+    Produce(ProduceArguments),
+    /// Read a topic: each message becomes a line of standard output
+    Consume(ConsumeArguments),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+    use kafka_protocol::records::Compression;
+    use kafka_reader::StartOffset;
+    use kafka_writer::RequiredAcks;
+
+    use super::*;
+    use crate::commands::topics::TopicsCommand;
+
+    fn parse(line: &str) -> Result<Command, clap::Error> {
+        // With the option on each line, the environment of the test does not matter.
+        let words = format!("kafka {line} --brokers one,[::1]:19092");
+        Arguments::try_parse_from(words.split(' ')).map(|arguments| arguments.command)
+    }
+
+    fn refusal(line: &str) -> ErrorKind {
+        parse(line).map(|command| panic!("{line}: {command:?}")).unwrap_err().kind()
+    }
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn brokers_are_a_list_of_addresses() {
+        let Ok(Command::Produce(produce)) = parse("produce t") else { panic!() };
+        let brokers: Vec<_> = produce.connect.brokers.iter().map(ToString::to_string).collect();
+        assert_eq!(brokers, ["one:9092", "[::1]:19092"]);
+    }
+
+    #[test]
+    fn produce_in_full_and_in_short() {
+        for line in [
+            "produce t --key-separator : --header a=1 --header b= --compression zstd --acks 0 --balancer round-robin",
+            "produce t -K : -H a=1 -H b= -z zstd --acks 0 --balancer round-robin",
+        ] {
+            let Ok(Command::Produce(produce)) = parse(line) else { panic!("{line}") };
+            let headers: Vec<_> = produce.headers.iter().map(|pair| (&*pair.name, &*pair.value)).collect();
+            assert_eq!(headers, [("a", "1"), ("b", "")]);
+            assert_eq!((produce.compression, produce.acks), (Compression::Zstd, RequiredAcks::None));
+            assert!(produce.key_separator.is_some());
+        }
+    }
+
+    #[test]
+    fn produce_loses_nothing_by_default() {
+        let Ok(Command::Produce(produce)) = parse("produce t") else { panic!() };
+        assert_eq!((produce.compression, produce.acks), (Compression::None, RequiredAcks::All));
+        assert!(produce.key_separator.is_none() && produce.headers.is_empty());
+    }
+
+    #[test]
+    fn consume_in_full_and_in_short() {
+        for line in [
+            "consume t --from 17 --count 5 --exit-at-end --partition 2 --partition 0,1 --key-separator :",
+            "consume t -o 17 -c 5 -e -p 2 -p 0,1 -K :",
+        ] {
+            let Ok(Command::Consume(consume)) = parse(line) else { panic!("{line}") };
+            assert_eq!((consume.from, consume.count), (StartOffset::At(17), Some(5)));
+            assert_eq!(consume.partitions, [2, 0, 1]);
+            assert!(consume.exit_at_end && consume.key_separator.is_some());
+        }
+    }
+
+    #[test]
+    fn topics() {
+        let line = "topics create t --partitions 3 --replication-factor 2 --config a=b --config c=d";
+        let Ok(Command::Topics(TopicsCommand::Create(create))) = parse(line) else { panic!() };
+        assert_eq!((create.partitions, create.replication_factor), (Some(3), Some(2)));
+        assert_eq!((create.names, create.configs.len()), (vec!["t".to_owned()], 2));
+        let Ok(Command::Topics(TopicsCommand::Delete(delete))) = parse("topics delete a b") else { panic!() };
+        assert_eq!(delete.names, ["a", "b"]);
+        assert!(matches!(parse("topics list"), Ok(Command::Topics(TopicsCommand::List(_)))));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "produce t --header a",
+            "produce t --key-separator \\q",
+            "consume t --from middle",
+            "consume t --partition -1",
+            "consume t --timeout 0",
+            "produce t --brokers kafka://one",
+            "produce t --brokers one,,two",
+        ] {
+            assert_eq!(refusal(line), ErrorKind::ValueValidation, "{line}");
+        }
+        for line in ["produce t --compression brotli", "produce t --acks 2", "produce t --balancer sticky"] {
+            assert_eq!(refusal(line), ErrorKind::InvalidValue, "{line}");
+        }
+        assert_eq!(refusal("consume t --count 0"), ErrorKind::ValueValidation);
+        assert_eq!(refusal("topics create t --partitions 0"), ErrorKind::ValueValidation);
+        assert_eq!(refusal("topics delete"), ErrorKind::MissingRequiredArgument);
+        assert_eq!(refusal("consume"), ErrorKind::MissingRequiredArgument);
+    }
+}

@@ -1,0 +1,223 @@
+//! `kafka consume`: each message becomes a line of standard output.
+//!
+//! ```text
+//!  Reader::fetch_batch ──► records, borrowed ──► lines, in one buffer ──► Output
+//! ```
+
+use std::future::poll_fn;
+use std::mem;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use clap::Args;
+use futures_util::FutureExt;
+use kafka_reader::{BatchDecoder, EndOffsets, FetchedBatch, Partitions, Reader, ReaderConfig, Record, StartOffset};
+use tokio::time::timeout;
+
+use crate::connect::ConnectArguments;
+use crate::error::{Error, Result};
+use crate::exit::Outcome;
+use crate::key_separator::KeySeparator;
+use crate::output::{Output, reader_gone};
+use crate::parse::start::parse_start;
+use crate::report;
+use crate::signals::Signals;
+
+#[derive(Debug, Args)]
+pub(crate) struct ConsumeArguments {
+    /// The topic to read
+    pub(crate) topic: String,
+    /// Prints keys too, each followed by this text, as in -K : or -K '\t'; messages without key have neither
+    #[arg(short = 'K', long, value_name = "TEXT", value_parser = KeySeparator::parse)]
+    pub(crate) key_separator: Option<KeySeparator>,
+    /// Where to begin in each partition: start, end (only what is new), or an offset
+    #[arg(short = 'o', long, value_name = "PLACE", default_value = "start", value_parser = parse_start)]
+    pub(crate) from: StartOffset,
+    /// Ends after so many messages
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Ends at what is the end of the partitions now, instead of waiting for more
+    #[arg(short, long)]
+    pub(crate) exit_at_end: bool,
+    /// Reads these partitions only; may be repeated, or a list
+    #[arg(
+        short,
+        long = "partition",
+        value_name = "P",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(i32).range(0..)
+    )]
+    pub(crate) partitions: Vec<i32>,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArguments,
+}
+
+/// Copies messages until there is a reason to end; a signal, or nobody who reads them, is one at any time.
+pub(crate) async fn run(arguments: ConsumeArguments, mut signals: Signals) -> Result<Outcome> {
+    let mut output = Output::open()?;
+    let signal = tokio::select! {
+        biased;
+        signal = signals.next() => signal,
+        gone = reader_gone() => return Err(gone),
+        result = consume(&arguments, &mut output) => return result,
+    };
+    // Half a line is worse than none: what is being written may end, if somebody reads it.
+    let _in_vain = timeout(GRACE, output.close()).await;
+    Ok(Outcome::Interrupted(signal))
+}
+
+async fn consume(arguments: &ConsumeArguments, output: &mut Output) -> Result<Outcome> {
+    let result = match Copy::start(arguments, output).await {
+        Ok(copy) => copy.run().await,
+        Err(error) => Err(error),
+    };
+    let closed = output.close().await;
+    result.and_then(|outcome| closed.map(|()| outcome))
+}
+
+/// The way of messages from a reader to the output.
+struct Copy<'a> {
+    reader: Reader,
+    /// Where each partition ends, if that is where to end.
+    end: Option<EndOffsets>,
+    /// How many messages are still wanted, if that is limited.
+    left: Option<u64>,
+    separator: Option<&'a KeySeparator>,
+    output: &'a mut Output,
+    lines: Vec<u8>,
+    outcome: Outcome,
+}
+
+impl<'a> Copy<'a> {
+    async fn start(arguments: &'a ConsumeArguments, output: &'a mut Output) -> Result<Self> {
+        let transport = arguments.connect.connect().await?;
+        let config = ReaderConfig {
+            topic: arguments.topic.as_str().into(),
+            partitions: partitions(&arguments.partitions),
+            start_offset: arguments.from,
+            ..ReaderConfig::default()
+        };
+        let reader = Reader::new(transport, config).await?;
+        let end = if arguments.exit_at_end { Some(reader.end_offsets().await?) } else { None };
+        Ok(Self {
+            reader,
+            end,
+            left: arguments.count,
+            separator: arguments.key_separator.as_ref(),
+            output,
+            lines: Vec::new(),
+            outcome: Outcome::Complete,
+        })
+    }
+
+    /// Copies to the end; what came before an error is handed over first.
+    async fn run(mut self) -> Result<Outcome> {
+        let result = self.copy().await;
+        self.flush().await?;
+        result.map(|()| self.outcome)
+    }
+
+    async fn copy(&mut self) -> Result<()> {
+        let mut decoder = BatchDecoder::default();
+        while self.left != Some(0) {
+            match self.next_batch().await {
+                Ok(Some(batch)) => self.print(&batch, &mut decoder).await?,
+                Ok(None) => break,
+                Err(error) => self.go_on_after(error)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The next batch, or `None` where nothing is left to read. Where it has to be waited for, the output is flushed.
+    async fn next_batch(&mut self) -> Result<Option<FetchedBatch>> {
+        let mut next = pin!(next_batch(&mut self.reader, self.end.as_ref()));
+        if let Some(ready) = next.as_mut().now_or_never() {
+            return Ok(ready?);
+        }
+        if !self.lines.is_empty() {
+            self.output.write(mem::take(&mut self.lines)).await?;
+        }
+        Ok(next.await?)
+    }
+
+    /// A partition that can be read no further does not keep others from being read. Who follows a topic waits for
+    /// brokers to come back; who wants to see an end does not.
+    fn go_on_after(&mut self, error: Error) -> Result<()> {
+        let follows = self.end.is_none() && self.left.is_none();
+        match &error {
+            Error::Reader(halt) if halt.is_halt() => self.outcome = Outcome::Incomplete,
+            Error::Reader(news) if news.is_retriable() && follows => {}
+            _ => return Err(error),
+        }
+        report::error(&error);
+        Ok(())
+    }
+
+    async fn print(&mut self, batch: &FetchedBatch, decoder: &mut BatchDecoder) -> Result<()> {
+        let end = self.end.as_ref().and_then(|end| end.offset(batch.partition()));
+        for record in batch.records(decoder)? {
+            let record = record?;
+            if self.left == Some(0) || end.is_some_and(|end| record.offset >= end) {
+                break;
+            }
+            append_line(&mut self.lines, self.separator, &record);
+            self.left = self.left.map(|left| left - 1);
+            if self.lines.len() >= BLOCK_BYTES {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        if self.lines.is_empty() {
+            return Ok(());
+        }
+        let next = Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 4);
+        self.output.write(mem::replace(&mut self.lines, next)).await
+    }
+}
+
+/// The next batch, or `None` as soon as every partition that is still read has reached its end. Partitions may get there
+/// without another batch: their last offsets need not hold a message.
+async fn next_batch(reader: &mut Reader, end: Option<&EndOffsets>) -> kafka_reader::Result<Option<FetchedBatch>> {
+    poll_fn(|context| {
+        if has_ended(reader, end) {
+            return Poll::Ready(Ok(None));
+        }
+        match pin!(reader.fetch_batch()).poll(context) {
+            Poll::Ready(result) => Poll::Ready(result.map(Some)),
+            Poll::Pending if has_ended(reader, end) => Poll::Ready(Ok(None)),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+fn has_ended(reader: &Reader, end: Option<&EndOffsets>) -> bool {
+    let reached = |partition| end.is_some_and(|end| reader.offset(partition) >= end.offset(partition));
+    reader.partitions().all(|partition| reader.halted(partition).is_some() || reached(partition))
+}
+
+/// The key and the separator, if they are wanted, the value, a line feed. No value at all is an empty line too.
+fn append_line(lines: &mut Vec<u8>, separator: Option<&KeySeparator>, record: &Record<'_>) {
+    if let Some(separator) = separator {
+        separator.append(record.key, lines);
+    }
+    lines.extend_from_slice(record.value.unwrap_or_default());
+    lines.push(b'\n');
+}
+
+fn partitions(wanted: &[i32]) -> Partitions {
+    let mut wanted = wanted.to_vec();
+    wanted.sort_unstable();
+    wanted.dedup();
+    if wanted.is_empty() { Partitions::All } else { Partitions::Several(wanted) }
+}
+
+/// A block for the output: what a pipe holds, several times over.
+const BLOCK_BYTES: usize = 256 << 10;
+/// How long a reader of the output may take for the line that it is in the middle of.
+const GRACE: Duration = Duration::from_millis(500);

@@ -1,0 +1,5 @@
+//! The commands: one file for each.
+
+pub(crate) mod consume;
+pub(crate) mod produce;
+pub(crate) mod topics;

@@ -1,0 +1,26 @@
+//! `kafka topics delete`.
+
+use clap::Args;
+use kafka_admin::{Admin, DeleteTopicsOptions};
+
+use crate::commands::topics::report_each;
+use crate::connect::ConnectArguments;
+use crate::error::Result;
+use crate::exit::Outcome;
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArguments {
+    /// The topics' names
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArguments,
+}
+
+pub(super) async fn run(arguments: DeleteArguments) -> Result<Outcome> {
+    let admin = Admin::new(arguments.connect.connect().await?);
+    let names: Vec<_> = arguments.names.iter().map(String::as_str).collect();
+    let options = DeleteTopicsOptions { timeout: arguments.connect.timeout };
+    let items = admin.delete_topics(&names, options).await?;
+    Ok(report_each(&items, "deleted"))
+}

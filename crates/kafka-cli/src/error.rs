@@ -1,0 +1,32 @@
+//! What ends a command early: the error of a crate below, or of the two ends of the pipe.
+
+use std::io;
+
+/// The result of most functions here.
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a command could not go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Admin(#[from] kafka_admin::Error),
+    #[error(transparent)]
+    Connection(#[from] kafka_conn::Error),
+    #[error(transparent)]
+    Reader(#[from] kafka_reader::Error),
+    #[error(transparent)]
+    Writer(#[from] kafka_writer::Error),
+    #[error("standard input cannot be read")]
+    Input(#[source] io::Error),
+    #[error("standard output cannot be written")]
+    Output(#[source] io::Error),
+    #[error("this process cannot start its threads, or listen to signals")]
+    Start(#[source] io::Error),
+}
+
+impl Error {
+    /// Whether the reader of standard output is gone: it has what it wanted.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}

@@ -1,0 +1,26 @@
+//! How a command ended, and the exit status that says so. Wrong usage is status 2, which is clap's.
+
+use std::process::ExitCode;
+
+use crate::signals::Signal;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Everything worked, or the reader of the output has had enough: 0.
+    Complete,
+    /// Something failed, which was reported: 1.
+    Incomplete,
+    /// Somebody ended it: 128 and the signal's number, as shells have it.
+    Interrupted(Signal),
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Complete => Self::SUCCESS,
+            Outcome::Incomplete => Self::FAILURE,
+            Outcome::Interrupted(signal) => Self::from(128 + signal.number()),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What people type, read into what it means. Pure: one file for each kind of text.
+
+pub(crate) mod choice;
+pub(crate) mod duration;
+pub(crate) mod escape;
+pub(crate) mod pair;
+pub(crate) mod start;

@@ -1,0 +1,88 @@
+//! What people read on standard error: errors with their causes, each said once, and what to do about them.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io::{Write, stderr};
+
+use kafka_conn::ErrorKind;
+
+/// Reports an error and, where one is known, the command that helps.
+pub(crate) fn error(error: &(dyn StdError + 'static)) {
+    line(format_args!("error: {}", chain(error)));
+    if let Some(tip) = tip(error) {
+        line(format_args!("  tip: {tip}"));
+    }
+}
+
+/// Reports something that is not data.
+pub(crate) fn line(text: fmt::Arguments<'_>) {
+    // Where nobody reads what went wrong, there is nobody to tell that either.
+    let _closed = writeln!(stderr().lock(), "{text}");
+}
+
+/// The error's text and those of its causes, without what was said already: many errors quote what lies beneath.
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    for cause in causes(error).skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+/// Many things of one sort: `1 message`, `2 messages`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// The command that makes a topic which does not exist. Names that need quotes are no topics' names.
+fn tip(error: &(dyn StdError + 'static)) -> Option<String> {
+    let unknown = causes(error)
+        .filter_map(|cause| cause.downcast_ref::<kafka_conn::Error>())
+        .find(|cause| *cause.kind() == ErrorKind::UnknownTopic)?;
+    let topic = unknown.context().topic.as_deref()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    topic.bytes().all(plain).then(|| format!("to create it: kafka topics create {topic}"))
+}
+
+/// The error and what lies beneath, outermost first.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| error.source()).take(MAX_CAUSES)
+}
+
+/// Deeper than any there are; an error that is its own cause ends here.
+const MAX_CAUSES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn causes_are_told_once() {
+        let address = "one".parse().unwrap();
+        let refused = kafka_conn::Error::connect(&address, io::ErrorKind::ConnectionRefused.into());
+        let text = chain(&Error::from(refused.clone()));
+        assert_eq!(text, refused.to_string());
+        let input = Error::Input(io::Error::other("no disk"));
+        assert_eq!(chain(&input), "standard input cannot be read: no disk");
+    }
+
+    #[test]
+    fn an_unknown_topic_is_easily_made() {
+        let unknown = |topic: &str| Error::from(kafka_conn::Error::new(ErrorKind::UnknownTopic).with_topic(topic));
+        assert_eq!(tip(&unknown("a.b")).as_deref(), Some("to create it: kafka topics create a.b"));
+        assert_eq!(tip(&unknown("a; b")), None);
+        assert_eq!(tip(&Error::from(kafka_conn::Error::new(ErrorKind::NotKafka))), None);
+    }
+
+    #[test]
+    fn one_and_many() {
+        assert_eq!((count(1, "message"), count(0, "message")), ("1 message".to_owned(), "0 messages".to_owned()));
+    }
+}

@@ -1,0 +1,106 @@
+//! What can be asked of a connection: options, encoded bodies, and the answers to them.
+//!
+//! Sans-IO.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::ApiKey;
+
+/// How one call is made. Leave what does not matter at its default, with `..CallOptions::default()`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallOptions {
+    /// How long to wait for the answer, the wait for room on the connection included. Default: the dialer's
+    /// [`call_timeout`](crate::Dialer::call_timeout). When an answer is this late and the oldest one outstanding, the
+    /// connection is given up: a broker answers in order, so nothing else would come either. Add whatever time the
+    /// request itself allows the broker to wait.
+    pub timeout: Option<Duration>,
+    /// The newest version to use, where newer ones mean something that the caller does not handle. Default: no limit.
+    pub max_version: Option<i16>,
+}
+
+/// A request that the caller encoded.
+#[derive(Clone, Debug)]
+pub struct RawRequest {
+    /// The API.
+    pub api_key: ApiKey,
+    /// The version that `body` is written in; one that the broker has
+    /// ([`Connection::versions`](crate::Connection::versions)).
+    pub version: i16,
+    /// The body, without size and header.
+    pub body: Body,
+}
+
+/// The answer to a [`RawRequest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawResponse {
+    /// The version that `body` is written in: that of the request.
+    pub version: i16,
+    /// The body, without size and header; a slice of the connection's read buffer, which it keeps alive.
+    pub body: Bytes,
+}
+
+/// The bytes of a request body, in as many pieces as they came in.
+///
+/// Large pieces are handed to the socket as they are, never copied; small ones are gathered into one write.
+///
+/// ```
+/// use bytes::Bytes;
+/// use kafka_conn::Body;
+///
+/// let mut body = Body::from(Bytes::from_static(b"before the records"));
+/// body.push(Bytes::from(vec![0; 1 << 20]));
+/// assert_eq!(body.len(), 18 + (1 << 20));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    /// The first piece: most bodies have no other, and then need no list.
+    head: Bytes,
+    rest: Vec<Bytes>,
+}
+
+impl Body {
+    /// Adds a piece at the end.
+    pub fn push(&mut self, piece: Bytes) {
+        if self.head.is_empty() && self.rest.is_empty() {
+            self.head = piece;
+        } else if !piece.is_empty() {
+            self.rest.push(piece);
+        }
+    }
+
+    /// The number of bytes.
+    pub fn len(&self) -> usize {
+        self.rest.iter().fold(self.head.len(), |sum, piece| sum.saturating_add(piece.len()))
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.head.is_empty() && self.rest.is_empty()
+    }
+
+    /// The pieces, in order.
+    pub fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        std::iter::once(&self.head).chain(&self.rest)
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(head: Bytes) -> Self {
+        Self { head, rest: Vec::new() }
+    }
+}
+
+impl From<BytesMut> for Body {
+    fn from(head: BytesMut) -> Self {
+        head.freeze().into()
+    }
+}
+
+impl FromIterator<Bytes> for Body {
+    fn from_iter<I: IntoIterator<Item = Bytes>>(pieces: I) -> Self {
+        let mut body = Self::default();
+        pieces.into_iter().for_each(|piece| body.push(piece));
+        body
+    }
+}

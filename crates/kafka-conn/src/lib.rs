@@ -1,0 +1,50 @@
+//! Connections to Kafka brokers: first one, then all of a cluster, with metadata and routing.
+//!
+//! ```text
+//!  Transport ──── Route ───► pool: per broker one connection for Produce, one for the rest
+//!     │  ▲                     │ Dialer: Connector (TCP, memory, …) → stream → handshake
+//!     │  │ watch               ▼
+//!     │  Cluster ◄── task   Connection ── bounded channel ──► connection task ─── owns ──► stream
+//!     │  (snapshot)            ▲                                 │     ▲                    │  ▲
+//!     ▼                        │ one-shot                 handle_*│     │poll_*       write │  │ read
+//!  Result<Response> ◄──────────┴─────────────────────────────── Session (sans-IO) ◄────────┘  │
+//!                                                             FrameDecoder (sans-IO) ◄─────────┘
+//! ```
+//!
+//! A request is encoded by its caller, framed by the [`Session`](session::Session), and written by the task that owns the
+//! socket. A frame that comes back answers the oldest request in flight; its caller decodes it.
+//!
+//! This crate never keeps the state of a consumer group, never batches records in the background, never retries a
+//! request that may have taken effect, and never waits without a bound. Modules marked "Sans-IO" hold the rules as
+//! plain values that take the time and bytes and say what to do: no socket, no clock, no task.
+
+mod address;
+mod backoff;
+mod call;
+mod cluster;
+mod connection;
+mod connector;
+mod deadline;
+mod dialer;
+mod driver;
+mod error;
+pub mod frame;
+mod message;
+mod metadata;
+mod pool;
+mod route;
+pub mod session;
+mod task;
+mod transport;
+
+pub use address::{AddressError, AddressErrorKind, BrokerAddress};
+pub use backoff::{Backoff, Pauses};
+pub use call::{Body, CallOptions, RawRequest, RawResponse};
+pub use cluster::{Broker, BrokerId, Cluster, Partition, Topic};
+pub use connection::{Connection, PendingResponse};
+pub use connector::{ConnectOptions, Connector, Stream, TcpConnector};
+pub use dialer::{ConnectionLimits, Dialer};
+pub use error::{Error, ErrorContext, ErrorKind, Result, Step};
+pub use message::{Header, Message};
+pub use route::{Lane, Route};
+pub use transport::{Transport, TransportConfig};

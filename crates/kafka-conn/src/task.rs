@@ -1,0 +1,207 @@
+//! The task that owns one connection: takes calls from the handles, drives the session, hands out answers.
+
+use std::future::poll_fn;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use kafka_protocol::versions::BrokerVersions;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+use tracing::{Instrument, debug, debug_span, trace};
+
+use crate::address::BrokerAddress;
+use crate::connection::{Connection, Shared};
+use crate::connector::Stream;
+use crate::dialer::Dialer;
+use crate::driver::Driver;
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::{Call, Event, Session, SessionConfig};
+
+/// What a handle asks of the task.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Make a call.
+    Call(Call<Reply>),
+    /// Answer what is in flight, then close.
+    Close,
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// Taken when the caller has been told.
+    pub(crate) sender: Option<oneshot::Sender<Result<Bytes>>>,
+    /// Held until the broker has answered, whether or not anybody waits for it: it bounds what is in flight.
+    pub(crate) _slot: OwnedSemaphorePermit,
+}
+
+impl Reply {
+    /// The caller may be gone: then nobody wants to know.
+    fn tell(&mut self, answer: Result<Bytes>) {
+        if let Some(sender) = self.sender.take() {
+            let _gone = sender.send(answer);
+        }
+    }
+}
+
+/// Negotiates on a fresh stream, and starts the task that owns it from then on. Dropping the future closes the stream.
+pub(crate) async fn open(
+    dialer: &Dialer,
+    address: &BrokerAddress,
+    stream: Box<dyn Stream>,
+    deadline: Instant,
+) -> Result<Connection> {
+    let config = SessionConfig {
+        client_id: dialer.client_id.clone(),
+        max_handshake_frame: dialer.limits.max_handshake_frame,
+        max_frame: dialer.limits.max_frame,
+    };
+    let session = Session::new(config, Instant::now().into_std(), deadline.into_std());
+    let mut driver = Driver::new(session, stream);
+    let versions = poll_fn(|cx| poll_handshake(&mut driver, cx)).await.map_err(|error| {
+        debug!(broker = %address, %error, "no connection");
+        error.with_broker(address).with_unsent()
+    })?;
+    let slots = dialer.limits.max_in_flight.clamp(1, Semaphore::MAX_PERMITS / 2);
+    let shared = Arc::new(Shared {
+        address: address.clone(),
+        versions,
+        call_timeout: dialer.call_timeout,
+        slots: Arc::new(Semaphore::new(slots)),
+        end: OnceLock::new(),
+    });
+    // Every call holds a slot, so calls always find room; the one more is for a close.
+    let (sender, commands) = mpsc::channel(slots + 1);
+    let task = Task { driver, commands, shared: Arc::clone(&shared), abandoned: false };
+    let span = debug_span!(parent: None, "connection", broker = %address);
+    tokio::spawn(task.run().instrument(span));
+    Ok(Connection::new(sender, shared))
+}
+
+fn poll_handshake(driver: &mut Driver<Reply>, cx: &mut Context<'_>) -> Poll<Result<Arc<BrokerVersions>>> {
+    loop {
+        let happened = driver.poll_step(cx);
+        while let Some(event) = driver.session.poll_event() {
+            match event {
+                Event::Ready(versions) => return Poll::Ready(Ok(versions)),
+                Event::Closed { error } => return Poll::Ready(Err(error)),
+                // Nobody has made a call yet.
+                _ => {}
+            }
+        }
+        if !happened {
+            return Poll::Pending;
+        }
+    }
+}
+
+/// The connection's owner.
+struct Task {
+    driver: Driver<Reply>,
+    commands: mpsc::Receiver<Command>,
+    shared: Arc<Shared>,
+    /// All handles are gone.
+    abandoned: bool,
+}
+
+impl Task {
+    async fn run(mut self) {
+        debug!("connected");
+        let error = poll_fn(|cx| self.poll(cx)).await;
+        self.refuse_the_rest(&error);
+        match error.kind() {
+            ErrorKind::Closed => {
+                debug!("closed");
+                self.driver.shutdown().await;
+            }
+            _ => debug!(%error, "lost"),
+        }
+    }
+
+    /// Until nothing happens any more: take calls, write, read, look at the time, hand out answers.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        loop {
+            let called = self.poll_commands(cx);
+            let moved = self.driver.poll_step(cx);
+            while let Some(event) = self.driver.session.poll_event() {
+                if let Some(error) = self.handle_event(event) {
+                    return Poll::Ready(error);
+                }
+            }
+            if !called && !moved {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Takes all calls that are there, so that they go out in one write.
+    fn poll_commands(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut any = false;
+        while !self.abandoned {
+            match self.commands.poll_recv(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Some(Command::Call(call))) => {
+                    self.driver.session.handle_call(Instant::now().into_std(), call);
+                }
+                Poll::Ready(Some(Command::Close)) => self.close(),
+                // The last handle is gone.
+                Poll::Ready(None) => {
+                    self.abandoned = true;
+                    self.close();
+                }
+            }
+            any = true;
+        }
+        any
+    }
+
+    fn close(&mut self) {
+        let _first = self.shared.end.set(Error::new(ErrorKind::Closed).with_broker(&self.shared.address));
+        self.shared.slots.close();
+        self.driver.session.handle_close();
+    }
+
+    /// Returns why the session is over, when it is.
+    fn handle_event(&mut self, event: Event<Reply>) -> Option<Error> {
+        match event {
+            Event::Answered { mut token, request, elapsed, body } => {
+                trace!(
+                    api = %request.api_key,
+                    version = request.version,
+                    correlation_id = request.correlation_id,
+                    ?elapsed,
+                    bytes = body.len(),
+                    "answered"
+                );
+                token.tell(Ok(body));
+            }
+            Event::Sent { mut token } => token.tell(Ok(Bytes::new())),
+            Event::Failed { mut token, error } => token.tell(Err(error.with_broker(&self.shared.address))),
+            Event::Late { request, error } => {
+                if let Some(token) = self.driver.session.token_mut(request.correlation_id) {
+                    token.tell(Err(error.with_broker(&self.shared.address)));
+                }
+            }
+            Event::Closed { error } => return Some(error.with_broker(&self.shared.address)),
+            Event::Ready(_) => {}
+        }
+        None
+    }
+
+    /// Lets the handles know why, and answers the calls that never reached the session.
+    fn refuse_the_rest(&mut self, error: &Error) {
+        let error = match error.kind() {
+            ErrorKind::Closed | ErrorKind::ConnectionLost => error.clone(),
+            _ => Error::new(ErrorKind::ConnectionLost).with_source(error.clone()).with_broker(&self.shared.address),
+        };
+        let error = error.with_unsent();
+        let _first = self.shared.end.set(error.clone());
+        self.shared.slots.close();
+        while let Ok(command) = self.commands.try_recv() {
+            if let Command::Call(mut call) = command {
+                call.token.tell(Err(error.clone()));
+            }
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! All brokers of a cluster behind one handle.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_protocol::Request;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use crate::address::BrokerAddress;
+use crate::backoff::Backoff;
+use crate::call::CallOptions;
+use crate::cluster::{BrokerId, Cluster, Topic};
+use crate::connection::Connection;
+use crate::deadline::{later, share};
+use crate::dialer::Dialer;
+use crate::error::{Error, ErrorKind, Result, Step};
+use crate::metadata::{self, Refresh};
+use crate::pool::Pool;
+use crate::route::{Lane, Route};
+
+/// How a [`Transport`] is made: `TransportConfig { bootstrap, ..TransportConfig::default() }`.
+#[derive(Clone, Debug)]
+pub struct TransportConfig {
+    /// Brokers to ask at the start, and again when every known one is gone (`bootstrap.servers`). They are tried in
+    /// random order; unreachable ones are skipped. No default: at least one.
+    pub bootstrap: Vec<BrokerAddress>,
+    /// How connections are made; its `call_timeout` also bounds the waits here.
+    pub dialer: Dialer,
+    /// How old the snapshot may become while topics are in use. Default 5 min (Java `metadata.max.age.ms`, kafka-go
+    /// `MetadataTTL`).
+    pub metadata_ttl: Duration,
+    /// How long a topic that nobody looks up stays in the snapshot. Default 5 min (`metadata.max.idle.ms`).
+    pub topic_idle: Duration,
+    /// How long a topic that no broker knows is asked for again: one that was just created takes a moment to be known
+    /// everywhere. Default 5 s, within the timeout of the call.
+    pub unknown_topic_timeout: Duration,
+    /// Pauses between attempts, and between connections to one broker. Default 50 ms growing to 1 s, with jitter
+    /// (`reconnect.backoff.ms`, `retry.backoff.ms`, each with `.max`).
+    pub backoff: Backoff,
+}
+
+impl Default for TransportConfig {
+    fn default() -> Self {
+        Self {
+            bootstrap: Vec::new(),
+            dialer: Dialer::default(),
+            metadata_ttl: Duration::from_secs(300),
+            topic_idle: Duration::from_secs(300),
+            unknown_topic_timeout: Duration::from_secs(5),
+            backoff: Backoff::default(),
+        }
+    }
+}
+
+/// A cluster: its connections, what is known of it, and the way to the right broker.
+///
+/// It is a handle: clones share all of it. Per broker there is one connection for Produce requests and one for
+/// everything else, opened when first needed; who may block a connection opens one of its own
+/// ([`dedicated`](Self::dedicated)). When the last handle is dropped, the connections drain and close.
+///
+/// **Cancel safety:** every future here may be dropped at any time; what it began for others (a dial, a metadata
+/// request) goes on.
+///
+/// ```no_run
+/// # async fn example() -> kafka_conn::Result<()> {
+/// use kafka_conn::{BrokerAddress, Route, Transport, TransportConfig};
+/// use kafka_protocol::messages::metadata::MetadataRequest;
+///
+/// let bootstrap = BrokerAddress::parse_list("kafka-1,kafka-2")?;
+/// let transport = Transport::connect(TransportConfig { bootstrap, ..TransportConfig::default() }).await?;
+/// let everything = MetadataRequest { topics: None, ..MetadataRequest::default() };
+/// let answer = transport.call(&everything, Route::Any).await?;
+/// println!("{} topics", answer.topics.len());
+/// let leader = transport.leader("orders", 0).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Transport {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: TransportConfig,
+    pool: Arc<Pool>,
+    metadata: metadata::Handle,
+}
+
+impl Transport {
+    /// Connects to one of the bootstrap brokers and asks it for the cluster.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) without bootstrap addresses; where none of them can be reached, the
+    /// last one's error, if it is the only one, else [`NoBroker`](ErrorKind::NoBroker) with it as the source.
+    pub async fn connect(config: TransportConfig) -> Result<Self> {
+        if config.bootstrap.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidConfig("no bootstrap address")));
+        }
+        let pool = Arc::new(Pool::new(config.dialer.clone(), config.backoff.clone()));
+        let metadata = metadata::start(&config, Arc::clone(&pool));
+        let transport = Self { inner: Arc::new(Inner { config, pool, metadata }) };
+        transport.refresh(&[]).await?;
+        Ok(transport)
+    }
+
+    /// The newest snapshot. It holds the topics that were asked for, and no others.
+    pub fn cluster(&self) -> Arc<Cluster> {
+        Arc::clone(&self.inner.metadata.cluster.borrow())
+    }
+
+    /// A watch on the snapshots: wakes for each new one.
+    pub fn watch(&self) -> watch::Receiver<Arc<Cluster>> {
+        self.inner.metadata.cluster.clone()
+    }
+
+    /// How it was configured.
+    pub fn config(&self) -> &TransportConfig {
+        &self.inner.config
+    }
+
+    /// Asks for fresh metadata, with these topics among it, and waits for it. Calls at the same time share a request.
+    /// Whether a topic exists is in the snapshot.
+    ///
+    /// # Errors
+    /// [`Timeout`](ErrorKind::Timeout), or why no broker could be asked.
+    pub async fn refresh(&self, topics: &[&str]) -> Result<Arc<Cluster>> {
+        let timeout = self.inner.config.dialer.call_timeout;
+        self.refresh_until(topics, after(timeout)).await
+    }
+
+    /// Asks for fresh metadata of a topic without waiting for it: for errors that say that a leader is stale
+    /// ([`Error::needs_metadata_refresh`]). It is dropped where enough such requests are waiting already.
+    pub fn request_refresh(&self, topic: &str) {
+        let _full_is_fine = self.inner.metadata.refreshes.try_send(Refresh::new(&[topic]));
+    }
+
+    /// A topic, from the snapshot, or asked for.
+    ///
+    /// # Errors
+    /// [`UnknownTopic`](ErrorKind::UnknownTopic) after
+    /// [`unknown_topic_timeout`](TransportConfig::unknown_topic_timeout), the broker's error for the topic, and those
+    /// of [`refresh`](Self::refresh).
+    pub async fn topic(&self, name: &str) -> Result<Arc<Topic>> {
+        let deadline = after(self.inner.config.dialer.call_timeout);
+        self.until_known(deadline, name, |cluster| {
+            let topic = cluster.topic(name).ok_or_else(|| Error::new(ErrorKind::UnknownTopic).with_topic(name))?;
+            topic.check().map(|()| Arc::clone(topic))
+        })
+        .await
+    }
+
+    /// The broker that leads a partition, from the snapshot, or asked for; waits for an election.
+    ///
+    /// # Errors
+    /// As [`topic`](Self::topic); [`UnknownPartition`](ErrorKind::UnknownPartition); [`NoLeader`](ErrorKind::NoLeader)
+    /// when the dialer's call timeout is over.
+    pub async fn leader(&self, topic: &str, partition: i32) -> Result<BrokerId> {
+        let deadline = after(self.inner.config.dialer.call_timeout);
+        self.leader_until(topic, partition, deadline).await
+    }
+
+    /// Sends a request to where it belongs, on the shared connection for everything but Produce, and waits for the
+    /// answer. Made again, after a pause, only where certainly nothing was sent.
+    ///
+    /// # Errors
+    /// Those of [`Connection::call`], and those of finding the broker.
+    pub async fn call<R: Request>(&self, request: &R, route: Route<'_>) -> Result<R::Response> {
+        self.call_with(request, route, CallOptions::default()).await
+    }
+
+    /// [`call`](Self::call) with a timeout or a cap on the version.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn call_with<R: Request>(
+        &self,
+        request: &R,
+        route: Route<'_>,
+        options: CallOptions,
+    ) -> Result<R::Response> {
+        let timeout = options.timeout.unwrap_or(self.inner.config.dialer.call_timeout);
+        let deadline = after(timeout);
+        let mut pauses = self.inner.config.backoff.pauses();
+        loop {
+            let error = match self.connection_until(route, Lane::General, deadline).await {
+                Ok(connection) => {
+                    let timeout = Some(deadline.saturating_duration_since(Instant::now()));
+                    match connection.call_with(request, CallOptions { timeout, ..options.clone() }).await {
+                        Err(error) if error.is_unsent() && error.is_connection() => error,
+                        result => return result,
+                    }
+                }
+                Err(error) => error,
+            };
+            let pause = after(pauses.next_pause());
+            if !error.is_retriable() || !error.is_connection() || pause >= deadline {
+                return Err(error);
+            }
+            tokio::time::sleep_until(pause).await;
+        }
+    }
+
+    /// A shared connection to where `route` leads.
+    ///
+    /// # Errors
+    /// Those of finding the broker and of [`Dialer::dial_address`]. A broker that was just found unreachable is not
+    /// dialled again before a pause is over: the same error comes at once.
+    pub async fn connection(&self, route: Route<'_>, lane: Lane) -> Result<Connection> {
+        let deadline = after(self.inner.config.dialer.call_timeout);
+        self.connection_until(route, lane, deadline).await
+    }
+
+    /// A new connection to a broker that belongs to the caller alone, for requests that may block: fetches, groups.
+    ///
+    /// # Errors
+    /// [`UnknownBroker`](ErrorKind::UnknownBroker), and those of [`Dialer::dial_address`].
+    pub async fn dedicated(&self, broker: BrokerId) -> Result<Connection> {
+        let address = self.address(broker)?;
+        self.inner.config.dialer.dial_address(&address).await
+    }
+
+    /// Closes the shared connections of all handles, when what is in flight on them is answered. Connections of
+    /// [`dedicated`](Self::dedicated) are their owners'.
+    pub async fn close(&self) {
+        self.inner.metadata.task.0.abort();
+        self.inner.pool.close().await;
+    }
+
+    async fn refresh_until(&self, topics: &[&str], deadline: Instant) -> Result<Arc<Cluster>> {
+        let (refresh, answer) = Refresh::with_answer(topics);
+        let closed = || Error::new(ErrorKind::Closed).with_unsent();
+        let asked = async {
+            self.inner.metadata.refreshes.send(refresh).await.map_err(|_| closed())?;
+            answer.await.map_err(|_| closed())?
+        };
+        timeout_at(deadline, asked)
+            .await
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout { step: Step::Metadata, after: None }).with_unsent()))
+    }
+
+    async fn leader_until(&self, topic: &str, partition: i32, deadline: Instant) -> Result<BrokerId> {
+        self.until_known(deadline, topic, |cluster| cluster.leader(topic, partition)).await
+    }
+
+    /// Reads from the snapshot, and from newer and newer ones until what is read is there, or will not come.
+    async fn until_known<T>(&self, deadline: Instant, topic: &str, read: impl Fn(&Cluster) -> Result<T>) -> Result<T> {
+        let unknown = deadline.min(after(self.inner.config.unknown_topic_timeout));
+        let mut pauses = self.inner.config.backoff.pauses();
+        if let Ok(found) = read(&self.cluster()) {
+            return Ok(found);
+        }
+        loop {
+            let cluster = self.refresh_until(&[topic], deadline).await?;
+            let error = match read(&cluster) {
+                Ok(found) => return Ok(found),
+                Err(error) => error,
+            };
+            let until = match error.kind() {
+                ErrorKind::UnknownTopic | ErrorKind::UnknownPartition => unknown,
+                _ => deadline,
+            };
+            let pause = after(pauses.next_pause());
+            if !error.is_retriable() || pause >= until {
+                return Err(error);
+            }
+            tokio::time::sleep_until(pause).await;
+        }
+    }
+
+    async fn connection_until(&self, route: Route<'_>, lane: Lane, deadline: Instant) -> Result<Connection> {
+        let broker = match route {
+            Route::Any => return self.any(lane, deadline).await,
+            Route::Broker(broker) => broker,
+            Route::Controller => match self.cluster().controller() {
+                Some(controller) => controller,
+                None => return self.any(lane, deadline).await,
+            },
+            Route::Leader(topic, partition) => self.leader_until(topic, partition, deadline).await?,
+        };
+        let address = self.address(broker)?;
+        self.inner.pool.connection(broker, &address, lane, deadline).await
+    }
+
+    /// A broker that is connected, or else the first, in random order, that can be.
+    async fn any(&self, lane: Lane, deadline: Instant) -> Result<Connection> {
+        let cluster = self.cluster();
+        let mut brokers: Vec<_> = cluster.brokers().collect();
+        fastrand::shuffle(&mut brokers);
+        if let Some(open) = brokers.iter().find_map(|broker| self.inner.pool.open(broker.id, lane)) {
+            return Ok(open);
+        }
+        let (count, mut last) = (brokers.len(), None);
+        for (index, broker) in brokers.into_iter().enumerate() {
+            let now = Instant::now();
+            if now >= deadline {
+                break;
+            }
+            let until = share(now.into_std(), deadline.into_std(), count - index, MIN_SHARE);
+            match self.inner.pool.connection(broker.id, &broker.address, lane, until.into()).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = Some(error),
+            }
+        }
+        // Every broker that is known is gone: the metadata task starts over from the bootstrap addresses.
+        self.request_refresh_of_brokers();
+        let error = Error::new(ErrorKind::NoBroker).with_unsent();
+        Err(match last {
+            Some(last) => error.with_source(last),
+            None => error,
+        })
+    }
+
+    fn request_refresh_of_brokers(&self) {
+        let _full_is_fine = self.inner.metadata.refreshes.try_send(Refresh::new(&[]));
+    }
+
+    fn address(&self, broker: BrokerId) -> Result<BrokerAddress> {
+        let cluster = self.cluster();
+        let known = cluster.broker(broker).map(|broker| broker.address.clone());
+        known.ok_or_else(|| {
+            self.request_refresh_of_brokers();
+            Error::new(ErrorKind::UnknownBroker { id: broker }).with_unsent()
+        })
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("bootstrap", &self.inner.config.bootstrap)
+            .field("cluster", &self.cluster())
+            .finish_non_exhaustive()
+    }
+}
+
+fn after(duration: Duration) -> Instant {
+    Instant::from_std(later(Instant::now().into_std(), duration))
+}
+
+/// With less time than this for one broker, distant ones would never be reached.
+const MIN_SHARE: Duration = Duration::from_secs(2);

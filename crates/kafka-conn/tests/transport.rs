@@ -1,0 +1,310 @@
+//! A transport and a cluster of scripted brokers, in memory and on virtual time.
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kafka_conn::{Backoff, BrokerAddress, BrokerId, ErrorKind, Lane, Route, Transport, TransportConfig};
+use kafka_protocol::ApiKey;
+use kafka_protocol::messages::metadata::{
+    MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use support::{Network, Peer};
+
+/// Brokers that all answer the same.
+#[derive(Clone, Default)]
+struct Cluster {
+    network: Network,
+    answer: Arc<Mutex<MetadataResponse>>,
+    /// The topics of each metadata request so far.
+    requests: Arc<Mutex<Vec<Vec<String>>>>,
+}
+
+impl Cluster {
+    fn new(brokers: &[(i32, &str)]) -> Self {
+        let cluster = Self::default();
+        cluster.set_brokers(brokers);
+        brokers.iter().for_each(|(_, host)| cluster.serve(host));
+        cluster
+    }
+
+    fn set_brokers(&self, brokers: &[(i32, &str)]) {
+        let broker = |&(node_id, host): &(i32, &str)| MetadataResponseBroker {
+            node_id,
+            host: host.into(),
+            port: 9092,
+            ..Default::default()
+        };
+        let mut answer = self.answer.lock().unwrap();
+        answer.brokers = brokers.iter().map(broker).collect();
+        answer.controller_id = answer.brokers.first().map_or(-1, |broker| broker.node_id);
+    }
+
+    fn set_topic(&self, name: &str, leaders: &[i32]) {
+        let partition = |(index, leader_id): (usize, &i32)| MetadataResponsePartition {
+            partition_index: index.try_into().unwrap(),
+            leader_id: *leader_id,
+            ..Default::default()
+        };
+        let partitions = leaders.iter().enumerate().map(partition).collect();
+        let topic = MetadataResponseTopic { name: Some(name.into()), partitions, ..Default::default() };
+        let topics = &mut self.answer.lock().unwrap().topics;
+        topics.retain(|topic| topic.name.as_deref() != Some(name));
+        topics.push(topic);
+    }
+
+    fn serve(&self, host: &str) {
+        let mut listener = self.network.listen(host);
+        let cluster = self.clone();
+        tokio::spawn(async move {
+            while let Some(peer) = listener.recv().await {
+                tokio::spawn(cluster.clone().serve_one(peer));
+            }
+        });
+    }
+
+    async fn serve_one(self, mut peer: Peer) {
+        while let Some(request) = peer.recv().await {
+            if request.api == ApiKey::API_VERSIONS {
+                peer.answer(&request, &support::api_versions()).await;
+                continue;
+            }
+            let asked: MetadataRequest = request.decode();
+            let names = asked.topics.into_iter().flatten().filter_map(|topic| topic.name);
+            let mut names: Vec<_> = names.map(String::from).collect();
+            names.sort();
+            let answer = self.answer_for(&names);
+            self.requests.lock().unwrap().push(names);
+            peer.answer(&request, &answer).await;
+        }
+    }
+
+    fn answer_for(&self, names: &[String]) -> MetadataResponse {
+        let mut answer = self.answer.lock().unwrap().clone();
+        let known = std::mem::take(&mut answer.topics);
+        let find = |name: &String| {
+            let unknown =
+                || MetadataResponseTopic { name: Some(name.into()), error_code: 3, ..MetadataResponseTopic::default() };
+            known.iter().find(|topic| topic.name.as_deref() == Some(name)).cloned().unwrap_or_else(unknown)
+        };
+        answer.topics = names.iter().map(find).collect();
+        answer
+    }
+
+    fn requests(&self) -> Vec<Vec<String>> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    fn config(&self, bootstrap: &str) -> TransportConfig {
+        TransportConfig {
+            bootstrap: BrokerAddress::parse_list(bootstrap).unwrap(),
+            dialer: self.network.dialer(),
+            backoff: Backoff::default(),
+            ..TransportConfig::default()
+        }
+    }
+
+    async fn connect(&self, bootstrap: &str) -> Transport {
+        Transport::connect(self.config(bootstrap)).await.unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreachable_bootstrap_address_is_skipped() {
+    let cluster = Cluster::new(&[(1, "one"), (2, "two")]);
+    for _ in 0..20 {
+        let transport = cluster.connect("gone,one,away").await;
+        let snapshot = transport.cluster();
+        let brokers: Vec<_> = snapshot.brokers().map(|broker| (broker.id.0, broker.address.to_string())).collect();
+        assert_eq!(brokers, [(1, "one:9092".to_owned()), (2, "two:9092".to_owned())]);
+        assert_eq!((snapshot.controller(), snapshot.topics().len()), (Some(BrokerId(1)), 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_broker_at_all() {
+    let cluster = Cluster::default();
+    let error = Transport::connect(cluster.config("gone")).await.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::Refused, "{error}");
+    let error = Transport::connect(cluster.config("gone,away")).await.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::NoBroker);
+    assert!(error.to_string().contains("refused"), "{error}");
+    let error = Transport::connect(TransportConfig::default()).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::InvalidConfig(_)), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaders_of_the_topics_in_use_only() {
+    let cluster = Cluster::new(&[(1, "one"), (2, "two")]);
+    cluster.set_topic("used", &[1, 2]);
+    cluster.set_topic("unused", &[1]);
+    let transport = cluster.connect("one").await;
+    assert_eq!(transport.leader("used", 1).await.unwrap(), BrokerId(2));
+    assert_eq!(transport.leader("used", 0).await.unwrap(), BrokerId(1));
+    assert_eq!(transport.topic("used").await.unwrap().partitions.len(), 2);
+    assert_eq!(cluster.requests(), [vec![], vec!["used".to_owned()]]);
+    assert_eq!(transport.cluster().topics().len(), 1);
+    let connection = transport.connection(Route::Leader("used", 1), Lane::Produce).await.unwrap();
+    assert_eq!(connection.address().host(), "two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_topic_is_an_error_in_time() {
+    let cluster = Cluster::new(&[(1, "one")]);
+    let transport = cluster.connect("one").await;
+    let before = tokio::time::Instant::now();
+    let error = transport.leader("nowhere", 0).await.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::UnknownTopic);
+    assert!(error.to_string().contains("topic \"nowhere\""), "{error}");
+    assert!(before.elapsed() <= Duration::from_secs(5));
+    assert!(cluster.requests().len() < 20, "{}", cluster.requests().len());
+    // One that comes into being meanwhile is found.
+    let (leader, ()) = tokio::join!(transport.leader("soon", 0), async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        cluster.set_topic("soon", &[1]);
+    });
+    assert_eq!(leader.unwrap(), BrokerId(1));
+    let error = transport.leader("soon", 1).await.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::UnknownPartition);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_election_is_waited_for() {
+    let cluster = Cluster::new(&[(1, "one")]);
+    cluster.set_topic("t", &[-1]);
+    let transport = cluster.connect("one").await;
+    let (leader, ()) = tokio::join!(transport.leader("t", 0), async {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        cluster.set_topic("t", &[1]);
+    });
+    assert_eq!(leader.unwrap(), BrokerId(1));
+    cluster.set_topic("headless", &[-1]);
+    let error = transport.leader("headless", 0).await.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::NoLeader);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wishes_for_metadata_share_requests() {
+    let cluster = Cluster::new(&[(1, "one")]);
+    let transport = cluster.connect("one").await;
+    let names: Vec<_> = (0..100).map(|index| format!("t{index}")).collect();
+    names.iter().for_each(|name| cluster.set_topic(name, &[1]));
+    let topics = futures_util::future::join_all(names.iter().map(|name| transport.topic(name))).await;
+    assert!(topics.iter().all(Result::is_ok));
+    assert!(cluster.requests().len() <= 3, "{:?}", cluster.requests().len());
+    (0..10_000).for_each(|_| transport.request_refresh("t0"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(cluster.requests().len() <= 8, "{:?}", cluster.requests().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_connection_per_broker_and_lane() {
+    let cluster = Cluster::new(&[(1, "one")]);
+    let transport = cluster.connect("one").await;
+    assert_eq!(cluster.network.dials(), 1, "the bootstrap connection is kept");
+    let request = MetadataRequest::default();
+    let calls = (0..50).map(|_| transport.call(&request, Route::Broker(BrokerId(1))));
+    assert!(futures_util::future::join_all(calls).await.iter().all(Result::is_ok));
+    assert_eq!(cluster.network.dials(), 1);
+    let produce = (0..50).map(|_| transport.connection(Route::Any, Lane::Produce));
+    assert!(futures_util::future::join_all(produce).await.iter().all(Result::is_ok));
+    assert_eq!(cluster.network.dials(), 2);
+    let dedicated = transport.dedicated(BrokerId(1)).await.unwrap();
+    assert_eq!(cluster.network.dials(), 3);
+    transport.close().await;
+    assert!(dedicated.call(&request).await.is_ok(), "its owner's");
+    let error = transport.call(&request, Route::Controller).await.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::Closed);
+    let error = transport.topic("t").await.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_broker() {
+    let cluster = Cluster::new(&[(1, "one")]);
+    let transport = cluster.connect("one").await;
+    let error = transport.call(&MetadataRequest::default(), Route::Broker(BrokerId(7))).await.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::UnknownBroker { id: BrokerId(7) });
+    assert!(error.to_string().contains('7'), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_was_just_refused_is_not_dialled_again_at_once() {
+    let cluster = Cluster::new(&[(1, "one")]);
+    cluster.set_brokers(&[(1, "one"), (2, "down")]);
+    let transport = cluster.connect("one").await;
+    for _ in 0..100 {
+        let error = transport.connection(Route::Broker(BrokerId(2)), Lane::General).await.unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::Refused);
+    }
+    assert_eq!(cluster.network.dials(), 2);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(transport.connection(Route::Broker(BrokerId(2)), Lane::General).await.is_err());
+    assert_eq!(cluster.network.dials(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_comes_back_is_found_again() {
+    let cluster = Cluster::new(&[(1, "one")]);
+    cluster.set_brokers(&[(1, "one"), (2, "two")]);
+    let transport = cluster.connect("one").await;
+    let request = MetadataRequest::default();
+    let (answer, ()) = tokio::join!(transport.call(&request, Route::Broker(BrokerId(2))), async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        cluster.serve("two");
+    });
+    assert!(answer.is_ok(), "nothing was sent, so the call is made again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_every_known_broker_is_gone_the_bootstrap_addresses_get_their_turn() {
+    let cluster = Cluster::new(&[(1, "one"), (2, "two")]);
+    cluster.serve("virtual");
+    let transport = cluster.connect("virtual").await;
+    for host in ["one", "two"] {
+        cluster.network.stop(host);
+    }
+    cluster.set_brokers(&[(8, "eight")]);
+    cluster.serve("eight");
+    cluster.set_topic("t", &[8]);
+    assert_eq!(transport.leader("t", 0).await.unwrap(), BrokerId(8));
+    let answer = transport.call(&MetadataRequest::default(), Route::Any).await;
+    assert!(answer.is_ok(), "{answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_snapshot_is_renewed_when_old_and_watched() {
+    let cluster = Cluster::new(&[(1, "one")]);
+    cluster.set_topic("t", &[1]);
+    let transport = cluster.connect("one").await;
+    transport.topic("t").await.unwrap();
+    let mut watch = transport.watch();
+    watch.mark_unchanged();
+    cluster.set_topic("t", &[1, 1]);
+    watch.changed().await.unwrap();
+    assert_eq!(watch.borrow().topic("t").unwrap().partitions.len(), 2);
+    let before = cluster.requests().len();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let after = cluster.requests();
+    assert!(after.len() <= before + 2, "no longer asked for when nobody uses the topic");
+    assert_eq!(transport.cluster().topics().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_handle_closes_everything() {
+    let cluster = Cluster::new(&[(1, "one")]);
+    let transport = cluster.connect("one").await;
+    let connection = transport.connection(Route::Any, Lane::General).await.unwrap();
+    let clone = transport.clone();
+    drop(transport);
+    assert!(clone.call(&MetadataRequest::default(), Route::Any).await.is_ok());
+    drop(clone);
+    assert!(!connection.is_closed(), "a handle of its own");
+    drop(connection);
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    // What is left are the scripted broker's listeners.
+    while alive() > 1 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}

@@ -1,0 +1,333 @@
+//! Decoding: fills the slots of a message from bytes that nobody vouches for.
+
+use bytes::Bytes;
+use smol_str::SmolStr;
+
+use super::{FieldSchema, Outcome, Place, RawTaggedField, Slot, SlotVisitor, Stop, Struct, StructSchema, Versions};
+use crate::cursor::Cursor;
+use crate::error::Segment;
+use crate::{DecodeError, DecodeErrorKind, Limits, MessageType, Uuid};
+
+/// Fills `message`, which is at its defaults, from a body that takes up all of `bytes`.
+pub(crate) fn message(
+    message: &mut dyn Struct,
+    facts: &MessageType,
+    version: i16,
+    bytes: &Bytes,
+    limits: &Limits,
+) -> Result<()> {
+    let used = prefix(message, facts, version, bytes, limits)?;
+    match bytes.len() - used {
+        0 => Ok(()),
+        left => {
+            Err(DecodeError::new(DecodeErrorKind::Trailing(left), used).within(Segment::Name(message.schema().name)))
+        }
+    }
+}
+
+/// Fills `message`, which is at its defaults, from the front of `bytes`, and returns how many of them it took.
+pub(crate) fn prefix(
+    message: &mut dyn Struct,
+    facts: &MessageType,
+    version: i16,
+    bytes: &Bytes,
+    limits: &Limits,
+) -> Result<usize> {
+    let name = message.schema().name;
+    if !facts.versions.contains(version) {
+        let (min, max) = (facts.versions.min, facts.versions.max);
+        return Err(DecodeError::new(DecodeErrorKind::Version { message: name, version, min, max }, 0));
+    }
+    let mut decoder = Decoder {
+        cursor: Cursor::new(bytes),
+        frame: bytes,
+        version,
+        flexible: facts.flexible.contains(version),
+        limits,
+        reserve: bytes.len().saturating_mul(RESERVE_RATIO).saturating_add(RESERVE_FREE),
+        error: None,
+    };
+    match message.slots(&mut decoder) {
+        Ok(()) => Ok(decoder.cursor.position()),
+        Err(Stop) => Err(decoder.take_error().within(Segment::Name(name))),
+    }
+}
+
+/// How many bytes arrays may set aside for each byte of input, before their elements have been seen. Counts in hostile
+/// input claim much and deliver nothing; beyond this, arrays grow as elements arrive.
+const RESERVE_RATIO: usize = 8;
+
+/// What arrays of the smallest inputs may set aside in any case.
+const RESERVE_FREE: usize = 8 << 10;
+
+struct Decoder<'a> {
+    cursor: Cursor<'a>,
+    /// What the cursor runs over, for slices that outlive it.
+    frame: &'a Bytes,
+    version: i16,
+    flexible: bool,
+    limits: &'a Limits,
+    /// What is left of the bytes that arrays may set aside.
+    reserve: usize,
+    error: Option<DecodeError>,
+}
+
+type Result<T> = std::result::Result<T, DecodeError>;
+
+impl SlotVisitor for Decoder<'_> {
+    fn structure(
+        &mut self,
+        schema: &'static StructSchema,
+        slots: &mut [Slot<'_>],
+        unknown: &mut Vec<RawTaggedField>,
+    ) -> Outcome {
+        self.fields(schema, slots, unknown).map_err(|error| {
+            self.error = Some(error);
+            Stop
+        })
+    }
+
+    fn reserve(&mut self, bytes: usize) -> usize {
+        let granted = bytes.min(self.reserve);
+        self.reserve -= granted;
+        granted
+    }
+
+    fn stopped_at(&mut self, index: usize) {
+        self.error = self.error.take().map(|error| error.within(Segment::Index(index)));
+    }
+}
+
+impl Decoder<'_> {
+    fn fields(
+        &mut self,
+        schema: &'static StructSchema,
+        slots: &mut [Slot<'_>],
+        unknown: &mut Vec<RawTaggedField>,
+    ) -> Result<()> {
+        for (field, slot) in schema.fields.iter().zip(slots.iter_mut()) {
+            if field.is_untagged_in(self.version) {
+                self.value(field, slot).map_err(|error| error.within(Segment::Name(field.name)))?;
+            }
+        }
+        if self.flexible { self.tagged_fields(schema, slots, unknown) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn value(&mut self, field: &FieldSchema, slot: &mut Slot<'_>) -> Result<()> {
+        let (nullable, compact) = (field.nullable, self.flexible && !field.inflexible);
+        match slot {
+            Slot::Bool(place) => **place = self.cursor.int8()? != 0,
+            Slot::Int8(place) => **place = self.cursor.int8()?,
+            Slot::Int16(place) => **place = self.cursor.int16()?,
+            Slot::UInt16(place) => **place = self.cursor.uint16()?,
+            Slot::Int32(place) => **place = self.cursor.int32()?,
+            Slot::UInt32(place) => **place = self.cursor.uint32()?,
+            Slot::Int64(place) => **place = self.cursor.int64()?,
+            Slot::Float64(place) => **place = self.cursor.float64()?,
+            Slot::Uuid(place) => **place = Uuid::from_bytes(self.cursor.array()?),
+            Slot::String(place) => match self.string(compact)? {
+                Some(text) => place.set(text),
+                None => self.null(nullable, || place.set_null())?,
+            },
+            Slot::Bytes(place) => match self.length(compact, Prefix::Int32)? {
+                Some(len) => place.set(self.slice(len)?),
+                None => self.null(nullable, || place.set_null())?,
+            },
+            Slot::Int8s(place) => self.numbers(place, nullable, compact, i8::from_be_bytes)?,
+            Slot::Int16s(place) => self.numbers(place, nullable, compact, i16::from_be_bytes)?,
+            Slot::Int32s(place) => self.numbers(place, nullable, compact, i32::from_be_bytes)?,
+            Slot::Int64s(place) => self.numbers(place, nullable, compact, i64::from_be_bytes)?,
+            Slot::Uuids(place) => self.numbers(place, nullable, compact, Uuid::from_bytes)?,
+            Slot::Strings(place) => self.strings(place, nullable, compact)?,
+            Slot::Struct(place) => self.walk(|decoder| place.slots(decoder))?,
+            Slot::Nested(place) => {
+                if nullable.contains(self.version) && self.is_null(field)? {
+                    place.set_null();
+                } else {
+                    self.walk(|decoder| place.set_default().slots(decoder))?;
+                }
+            }
+            Slot::Array(array) => match self.count(compact)? {
+                Some(count) => {
+                    if count > FEW {
+                        self.plausible(count, array.element().min_len(self.version, self.flexible))?;
+                    }
+                    self.walk(|decoder| array.fill(count, decoder))?;
+                }
+                None => self.null(nullable, || array.set_null())?,
+            },
+        }
+        Ok(())
+    }
+
+    /// Goes into a struct or an array of structs.
+    #[inline]
+    fn walk(&mut self, into: impl FnOnce(&mut Self) -> Outcome) -> Result<()> {
+        into(self).map_err(|Stop| self.take_error())
+    }
+
+    #[cold]
+    fn take_error(&mut self) -> DecodeError {
+        debug_assert!(self.error.is_some(), "a walk stops only for an error");
+        self.error.take().unwrap_or_else(|| self.cursor.error(DecodeErrorKind::Length(0)))
+    }
+
+    /// Makes a value null, if the version allows it.
+    #[inline]
+    fn null(&self, nullable: Versions, set_null: impl FnOnce()) -> Result<()> {
+        if !nullable.contains(self.version) {
+            return Err(self.cursor.error(DecodeErrorKind::Null));
+        }
+        set_null();
+        Ok(())
+    }
+
+    /// Whether a nullable struct is null: an int8 before it says so, before a tagged one a uvarint.
+    fn is_null(&mut self, field: &FieldSchema) -> Result<bool> {
+        match field.tag {
+            None => Ok(self.cursor.int8()? < 0),
+            Some(_) => Ok(self.cursor.uvarint()? == 0),
+        }
+    }
+
+    /// The length before a string, bytes or array; `None` is null.
+    #[inline]
+    fn length(&mut self, compact: bool, classic: Prefix) -> Result<Option<usize>> {
+        let len = match (compact, classic) {
+            (true, _) => i64::from(self.cursor.uvarint()?) - 1,
+            (false, Prefix::Int16) => i64::from(self.cursor.int16()?),
+            (false, Prefix::Int32) => i64::from(self.cursor.int32()?),
+        };
+        match usize::try_from(len) {
+            Ok(len) => Ok(Some(len)),
+            Err(_) if len == -1 => Ok(None),
+            Err(_) => Err(self.cursor.error(DecodeErrorKind::Length(len))),
+        }
+    }
+
+    /// The number of elements before an array, none of which has been looked at.
+    fn count(&mut self, compact: bool) -> Result<Option<usize>> {
+        let count = self.length(compact, Prefix::Int32)?;
+        if let Some(count) = count {
+            self.within("max_array_len", count, self.limits.max_array_len)?;
+            self.plausible(count, 1)?;
+        }
+        Ok(count)
+    }
+
+    /// Fails where the bytes left cannot hold `count` elements of at least `len` bytes each.
+    fn plausible(&self, count: usize, len: usize) -> Result<()> {
+        self.cursor.require(count.saturating_mul(len))
+    }
+
+    fn within(&self, what: &'static str, actual: usize, limit: usize) -> Result<()> {
+        if actual > limit {
+            return Err(self.cursor.error(DecodeErrorKind::Limit { what, actual: actual as u64, limit: limit as u64 }));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn string(&mut self, compact: bool) -> Result<Option<SmolStr>> {
+        let Some(len) = self.length(compact, Prefix::Int16)? else {
+            return Ok(None);
+        };
+        self.within("max_string_len", len, self.limits.max_string_len)?;
+        let start = self.cursor.position();
+        match std::str::from_utf8(self.cursor.take(len)?) {
+            Ok(text) => Ok(Some(SmolStr::new(text))),
+            Err(error) => Err(DecodeError::new(DecodeErrorKind::Utf8, start + error.valid_up_to())),
+        }
+    }
+
+    /// The next `len` bytes as a slice that shares the frame.
+    fn slice(&mut self, len: usize) -> Result<Bytes> {
+        let start = self.cursor.position();
+        self.cursor.take(len)?;
+        Ok(self.frame.slice(start..start + len))
+    }
+
+    fn strings(&mut self, place: &mut Place<'_, Vec<SmolStr>>, nullable: Versions, compact: bool) -> Result<()> {
+        let Some(count) = self.count(compact)? else {
+            return self.null(nullable, || place.set_null());
+        };
+        let mut strings = Vec::with_capacity(self.reserve(count * size_of::<SmolStr>()) / size_of::<SmolStr>());
+        for index in 0..count {
+            let text = match self.string(compact) {
+                Ok(Some(text)) => text,
+                Ok(None) => return Err(self.cursor.error(DecodeErrorKind::Null).within(Segment::Index(index))),
+                Err(error) => return Err(error.within(Segment::Index(index))),
+            };
+            strings.push(text);
+        }
+        place.set(strings);
+        Ok(())
+    }
+
+    fn numbers<T, const N: usize>(
+        &mut self,
+        place: &mut Place<'_, Vec<T>>,
+        nullable: Versions,
+        compact: bool,
+        number: impl Fn([u8; N]) -> T,
+    ) -> Result<()> {
+        let Some(count) = self.count(compact)? else {
+            return self.null(nullable, || place.set_null());
+        };
+        let bytes = self.cursor.take(count.saturating_mul(N))?;
+        place.set(bytes.as_chunks::<N>().0.iter().map(|chunk| number(*chunk)).collect());
+        Ok(())
+    }
+
+    /// The section at the end of a struct in flexible versions (KIP-482).
+    fn tagged_fields(
+        &mut self,
+        schema: &'static StructSchema,
+        slots: &mut [Slot<'_>],
+        unknown: &mut Vec<RawTaggedField>,
+    ) -> Result<()> {
+        let count = self.cursor.uvarint()? as usize;
+        if count == 0 {
+            return Ok(());
+        }
+        self.within("max_tagged_fields", count, self.limits.max_tagged_fields)?;
+        self.plausible(count, 2)?;
+        let mut previous = None;
+        for _ in 0..count {
+            let tag = self.cursor.uvarint()?;
+            if let Some(previous) = previous.replace(tag).filter(|&previous| previous >= tag) {
+                return Err(self.cursor.error(DecodeErrorKind::TagOrder { previous, tag }));
+            }
+            let size = self.cursor.uvarint()? as usize;
+            self.cursor.require(size)?;
+            let mut fields = schema.fields.iter().zip(slots.iter_mut());
+            match fields.find(|(field, _)| field.tag == Some(tag) && field.versions.contains(self.version)) {
+                Some((field, slot)) => self
+                    .tagged_field(field, slot, tag, size)
+                    .map_err(|error| error.within(Segment::Name(field.name)))?,
+                None => unknown.push(RawTaggedField { tag, data: self.slice(size)? }),
+            }
+        }
+        Ok(())
+    }
+
+    fn tagged_field(&mut self, field: &FieldSchema, slot: &mut Slot<'_>, tag: u32, size: usize) -> Result<()> {
+        let start = self.cursor.position();
+        self.value(field, slot)?;
+        match self.cursor.position() - start {
+            used if used == size => Ok(()),
+            used => Err(self.cursor.error(DecodeErrorKind::TagSize { tag, size, used })),
+        }
+    }
+}
+
+/// The classic length before a value.
+#[derive(Clone, Copy)]
+enum Prefix {
+    Int16,
+    Int32,
+}
+
+/// Arrays of no more elements than this are not worth a look at what their elements take at least.
+const FEW: usize = 16;

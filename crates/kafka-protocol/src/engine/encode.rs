@@ -1,0 +1,445 @@
+//! Encoding: writes the values of a message, or only counts the bytes that would take.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{FieldSchema, Initial, Outcome, RawTaggedField, Stop, Struct, StructSchema, Value, ValueVisitor};
+use crate::error::Segment;
+use crate::{EncodeError, MessageType};
+
+/// Appends `message` to `buffer`, or leaves `buffer` as it was.
+pub(crate) fn message(
+    message: &dyn Struct,
+    facts: &MessageType,
+    version: i16,
+    buffer: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    let start = buffer.len();
+    let outcome = run(message, facts, version, Output { position: start, buffer: &mut *buffer });
+    let outcome = outcome.map(|output| output.position);
+    buffer.truncate(*outcome.as_ref().unwrap_or(&start));
+    outcome.map(|_| ())
+}
+
+/// The number of bytes that [`message`] would append.
+pub(crate) fn len(message: &dyn Struct, facts: &MessageType, version: i16) -> Result<usize, EncodeError> {
+    run(message, facts, version, Count(0)).map(|count| count.0)
+}
+
+fn run<S: Sink>(message: &dyn Struct, facts: &MessageType, version: i16, sink: S) -> Result<S, EncodeError> {
+    let name = message.schema().name;
+    if !facts.versions.contains(version) {
+        let (min, max) = (facts.versions.min, facts.versions.max);
+        return Err(EncodeError::Version { message: name, version, min, max });
+    }
+    let mut encoder = Encoder { sink, version, flexible: facts.flexible.contains(version), failure: None };
+    match message.values(&mut encoder) {
+        Ok(()) => Ok(encoder.sink),
+        Err(Stop) => Err(encoder.take_failure().into_error(name, version)),
+    }
+}
+
+/// Where encoded bytes go.
+trait Sink {
+    /// A number: so few bytes that the place for them is what costs.
+    fn array<const N: usize>(&mut self, bytes: [u8; N]);
+
+    fn slice(&mut self, bytes: &[u8]);
+}
+
+/// Writes behind what `buffer` holds. To overwrite zeros is much cheaper than to extend by two or four bytes at a time,
+/// so the buffer is kept longer than what has been written, and cut in the end.
+struct Output<'a> {
+    buffer: &'a mut BytesMut,
+    position: usize,
+}
+
+impl Output<'_> {
+    #[cold]
+    fn extend(&mut self, bytes: &[u8]) {
+        self.buffer.truncate(self.position);
+        self.buffer.extend_from_slice(bytes);
+        self.buffer.put_bytes(0, AHEAD);
+    }
+}
+
+/// How far the buffer is filled with zeros in advance.
+const AHEAD: usize = 1024;
+
+impl Sink for Output<'_> {
+    #[inline]
+    fn array<const N: usize>(&mut self, bytes: [u8; N]) {
+        match self.buffer.get_mut(self.position..).and_then(|rest| rest.first_chunk_mut()) {
+            Some(place) => *place = bytes,
+            None => self.extend(&bytes),
+        }
+        self.position += N;
+    }
+
+    #[inline]
+    fn slice(&mut self, bytes: &[u8]) {
+        match self.buffer.get_mut(self.position..).and_then(|rest| rest.get_mut(..bytes.len())) {
+            Some(place) => place.copy_from_slice(bytes),
+            None => self.extend(bytes),
+        }
+        self.position += bytes.len();
+    }
+}
+
+/// Counts what would be written.
+struct Count(usize);
+
+impl Sink for Count {
+    #[inline]
+    fn array<const N: usize>(&mut self, _bytes: [u8; N]) {
+        self.0 += N;
+    }
+
+    #[inline]
+    fn slice(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
+}
+
+struct Encoder<S> {
+    sink: S,
+    version: i16,
+    flexible: bool,
+    failure: Option<Failure>,
+}
+
+/// Why a message cannot be written, and where, innermost first.
+struct Failure {
+    reason: Reason,
+    path: Vec<Segment>,
+}
+
+enum Reason {
+    Null,
+    Unsupported,
+    TooLong { len: usize, max: usize },
+    Tag(u32),
+}
+
+impl Failure {
+    #[cold]
+    fn new(reason: Reason) -> Self {
+        Self { reason, path: Vec::new() }
+    }
+
+    #[cold]
+    fn within(mut self, segment: Segment) -> Self {
+        self.path.push(segment);
+        self
+    }
+
+    fn into_error(self, message: &'static str, version: i16) -> EncodeError {
+        let field = crate::error::path(&self.path);
+        match self.reason {
+            Reason::Null => EncodeError::Null { message, version, field },
+            Reason::Unsupported => EncodeError::Unsupported { message, version, field },
+            Reason::TooLong { len, max } => EncodeError::TooLong { message, field, len, max },
+            Reason::Tag(tag) => EncodeError::Tag { message, version, field, tag },
+        }
+    }
+}
+
+type Result<T, E = Failure> = std::result::Result<T, E>;
+
+impl<S: Sink> ValueVisitor for Encoder<S> {
+    fn structure(
+        &mut self,
+        schema: &'static StructSchema,
+        values: &[Value<'_>],
+        unknown: &[RawTaggedField],
+    ) -> Outcome {
+        self.fields(schema, values, unknown).map_err(|failure| {
+            self.failure = Some(failure);
+            Stop
+        })
+    }
+
+    fn stopped_at(&mut self, index: usize) {
+        self.failure = self.failure.take().map(|failure| failure.within(Segment::Index(index)));
+    }
+}
+
+impl<S: Sink> Encoder<S> {
+    fn fields(
+        &mut self,
+        schema: &'static StructSchema,
+        values: &[Value<'_>],
+        unknown: &[RawTaggedField],
+    ) -> Result<()> {
+        let mut tagged = unknown.len();
+        for (field, value) in schema.fields.iter().zip(values) {
+            if !field.versions.contains(self.version) {
+                self.left_out(field, value)?;
+            } else if field.tag.is_some() {
+                tagged += usize::from(!is_initial(field, value));
+            } else {
+                self.value(field, value).map_err(|failure| failure.within(Segment::Name(field.name)))?;
+            }
+        }
+        match (self.flexible, tagged, unknown) {
+            (true, 0, _) => self.sink.array([0]),
+            (true, ..) => self.tagged_fields(schema, values, unknown, tagged)?,
+            (false, _, [first, ..]) => return Err(Failure::new(Reason::Tag(first.tag))),
+            (false, ..) => {}
+        }
+        Ok(())
+    }
+
+    /// A field that this version lacks: it must be at its default, or be one that may be dropped silently.
+    #[inline]
+    fn left_out(&self, field: &FieldSchema, value: &Value<'_>) -> Result<()> {
+        if field.ignorable || is_initial(field, value) {
+            return Ok(());
+        }
+        Err(Failure::new(Reason::Unsupported).within(Segment::Name(field.name)))
+    }
+
+    #[inline]
+    fn value(&mut self, field: &FieldSchema, value: &Value<'_>) -> Result<()> {
+        let compact = self.flexible && !field.inflexible;
+        match *value {
+            Value::Bool(value) => self.sink.array([u8::from(value)]),
+            Value::Int8(value) => self.sink.array(value.to_be_bytes()),
+            Value::Int16(value) => self.sink.array(value.to_be_bytes()),
+            Value::UInt16(value) => self.sink.array(value.to_be_bytes()),
+            Value::Int32(value) => self.sink.array(value.to_be_bytes()),
+            Value::UInt32(value) => self.sink.array(value.to_be_bytes()),
+            Value::Int64(value) => self.sink.array(value.to_be_bytes()),
+            Value::Float64(value) => self.sink.array(value.to_be_bytes()),
+            Value::Uuid(value) => self.sink.array(*value.as_bytes()),
+            Value::String(Some(text)) => self.string(text, compact)?,
+            Value::String(None) => self.null(field, compact, &NULL_INT16)?,
+            Value::Bytes(Some(bytes)) => self.bytes(bytes, compact)?,
+            Value::Int8s(Some(items)) => self.items(items, compact, |item| item.to_be_bytes())?,
+            Value::Int16s(Some(items)) => self.items(items, compact, |item| item.to_be_bytes())?,
+            Value::Int32s(Some(items)) => self.items(items, compact, |item| item.to_be_bytes())?,
+            Value::Int64s(Some(items)) => self.items(items, compact, |item| item.to_be_bytes())?,
+            Value::Uuids(Some(items)) => self.items(items, compact, |item| *item.as_bytes())?,
+            Value::Strings(Some(items)) => {
+                self.length(items.len(), compact, i32::MAX as usize, |len| (len as i32).to_be_bytes())?;
+                for (index, item) in items.iter().enumerate() {
+                    self.string(item, compact).map_err(|failure| failure.within(Segment::Index(index)))?;
+                }
+            }
+            Value::Struct(value) => self.walk(|encoder| value.values(encoder))?,
+            Value::Nested(nested) => self.nested(field, nested)?,
+            Value::Array(array) => match array.len() {
+                Some(len) => {
+                    self.length(len, compact, i32::MAX as usize, |len| (len as i32).to_be_bytes())?;
+                    self.walk(|encoder| array.each(encoder))?;
+                }
+                None => self.null(field, compact, &NULL_INT32)?,
+            },
+            Value::Bytes(None)
+            | Value::Int8s(None)
+            | Value::Int16s(None)
+            | Value::Int32s(None)
+            | Value::Int64s(None)
+            | Value::Uuids(None)
+            | Value::Strings(None) => self.null(field, compact, &NULL_INT32)?,
+        }
+        Ok(())
+    }
+
+    /// Goes into a struct or an array of structs.
+    #[inline]
+    fn walk(&mut self, into: impl FnOnce(&mut Self) -> Outcome) -> Result<()> {
+        into(self).map_err(|Stop| self.take_failure())
+    }
+
+    #[cold]
+    fn take_failure(&mut self) -> Failure {
+        debug_assert!(self.failure.is_some(), "a walk stops only for a failure");
+        self.failure.take().unwrap_or_else(|| Failure::new(Reason::Unsupported))
+    }
+
+    fn null(&mut self, field: &FieldSchema, compact: bool, classic: &[u8]) -> Result<()> {
+        if !field.nullable.contains(self.version) {
+            return Err(Failure::new(Reason::Null));
+        }
+        self.sink.slice(if compact { &[0] } else { classic });
+        Ok(())
+    }
+
+    fn nested(&mut self, field: &FieldSchema, nested: Option<&dyn Struct>) -> Result<()> {
+        let marker = match (nested, field.tag) {
+            (Some(_), _) => 1,
+            (None, None) => 0xff,
+            (None, Some(_)) => 0,
+        };
+        if field.nullable.contains(self.version) {
+            self.sink.array([marker]);
+        } else if nested.is_none() {
+            return Err(Failure::new(Reason::Null));
+        }
+        nested.map_or(Ok(()), |nested| self.walk(|encoder| nested.values(encoder)))
+    }
+
+    #[inline]
+    fn length<const N: usize>(
+        &mut self,
+        len: usize,
+        compact: bool,
+        classic_max: usize,
+        classic: impl Fn(usize) -> [u8; N],
+    ) -> Result<()> {
+        // Java counts in int32 everywhere; a compact length is one more than what it counts.
+        let max = if compact { i32::MAX as usize - 1 } else { classic_max };
+        if len > max {
+            return Err(Failure::new(Reason::TooLong { len, max }));
+        }
+        if compact {
+            self.uvarint(len as u32 + 1);
+        } else {
+            self.sink.array(classic(len));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn string(&mut self, text: &str, compact: bool) -> Result<()> {
+        self.length(text.len(), compact, i16::MAX as usize, |len| (len as i16).to_be_bytes())?;
+        self.sink.slice(text.as_bytes());
+        Ok(())
+    }
+
+    fn bytes(&mut self, bytes: &Bytes, compact: bool) -> Result<()> {
+        self.length(bytes.len(), compact, i32::MAX as usize, |len| (len as i32).to_be_bytes())?;
+        self.sink.slice(bytes);
+        Ok(())
+    }
+
+    #[inline]
+    fn items<T, const N: usize>(&mut self, items: &[T], compact: bool, bytes: impl Fn(&T) -> [u8; N]) -> Result<()> {
+        self.length(items.len(), compact, i32::MAX as usize, |len| (len as i32).to_be_bytes())?;
+        for item in items {
+            self.sink.array(bytes(item));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn uvarint(&mut self, mut value: u32) {
+        while value >= 0x80 {
+            self.sink.array([value as u8 | 0x80]);
+            value >>= 7;
+        }
+        self.sink.array([value as u8]);
+    }
+
+    /// The section at the end of a struct in flexible versions (KIP-482): known and unknown fields, merged by tag.
+    #[cold]
+    fn tagged_fields(
+        &mut self,
+        schema: &'static StructSchema,
+        values: &[Value<'_>],
+        unknown: &[RawTaggedField],
+        count: usize,
+    ) -> Result<()> {
+        let known = schema.fields.iter().zip(values).filter(|(field, value)| {
+            field.tag.is_some() && field.versions.contains(self.version) && !is_initial(field, value)
+        });
+        let known = known.map(|(field, value)| (field.tag.unwrap_or_default(), Tagged::Known(field, value)));
+        let unknown = unknown.iter().map(|raw| (raw.tag, Tagged::Unknown(&raw.data)));
+        let mut fields: Vec<_> = known.chain(unknown).collect();
+        fields.sort_by_key(|(tag, _)| *tag);
+        let reserved = |tag: u32| {
+            tag > TAG_MAX
+                || schema.fields.iter().any(|field| field.tag == Some(tag) && field.versions.contains(self.version))
+        };
+        let clash = fields.windows(2).find(|pair| matches!(pair, [(first, _), (second, _)] if first == second));
+        let clash = clash.and_then(|pair| pair.first()).map(|(tag, _)| *tag);
+        let misplaced = fields.iter().find(|(tag, field)| matches!(field, Tagged::Unknown(_)) && reserved(*tag));
+        if let Some(tag) = clash.or_else(|| misplaced.map(|(tag, _)| *tag)) {
+            return Err(Failure::new(Reason::Tag(tag)));
+        }
+        self.uvarint(count as u32);
+        for (tag, tagged) in fields {
+            self.uvarint(tag);
+            match tagged {
+                Tagged::Unknown(data) => {
+                    self.uvarint(data.len() as u32);
+                    self.sink.slice(data);
+                }
+                Tagged::Known(field, value) => {
+                    self.tagged_field(field, value).map_err(|failure| failure.within(Segment::Name(field.name)))?
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A tagged field has its size before it, so it is walked twice.
+    fn tagged_field(&mut self, field: &FieldSchema, value: &Value<'_>) -> Result<()> {
+        let mut count = Encoder { sink: Count(0), version: self.version, flexible: self.flexible, failure: None };
+        count.value(field, value)?;
+        self.uvarint(count.sink.0 as u32);
+        self.value(field, value)
+    }
+}
+
+enum Tagged<'a> {
+    Known(&'a FieldSchema, &'a Value<'a>),
+    Unknown(&'a Bytes),
+}
+
+/// The largest tag; Kafka's writer keeps 2³¹-1 for itself.
+const TAG_MAX: u32 = i32::MAX as u32 - 1;
+
+const NULL_INT16: [u8; 2] = (-1i16).to_be_bytes();
+const NULL_INT32: [u8; 4] = (-1i32).to_be_bytes();
+
+/// Whether a field is at its default: then a tagged one is not written, and a version may lack it.
+pub(crate) fn is_initial(field: &FieldSchema, value: &Value<'_>) -> bool {
+    let number = match field.initial {
+        Initial::Number(number) => number,
+        Initial::Zero | Initial::Null => 0,
+    };
+    let null = field.initial == Initial::Null;
+    match *value {
+        Value::Bool(value) => i64::from(value) == number,
+        Value::Int8(value) => i64::from(value) == number,
+        Value::Int16(value) => i64::from(value) == number,
+        Value::UInt16(value) => i64::from(value) == number,
+        Value::Int32(value) => i64::from(value) == number,
+        Value::UInt32(value) => i64::from(value) == number,
+        Value::Int64(value) => value == number,
+        Value::Float64(value) => value.to_bits() == (number as f64).to_bits(),
+        Value::Uuid(value) => value.is_zero(),
+        Value::String(value) => value.map_or(null, |value| !null && value.is_empty()),
+        Value::Bytes(value) => value.map_or(null, |value| !null && value.is_empty()),
+        Value::Int8s(value) => value.map_or(null, |value| !null && value.is_empty()),
+        Value::Int16s(value) => value.map_or(null, |value| !null && value.is_empty()),
+        Value::Int32s(value) => value.map_or(null, |value| !null && value.is_empty()),
+        Value::Int64s(value) => value.map_or(null, |value| !null && value.is_empty()),
+        Value::Uuids(value) => value.map_or(null, |value| !null && value.is_empty()),
+        Value::Strings(value) => value.map_or(null, |value| !null && value.is_empty()),
+        Value::Array(value) => value.len().map_or(null, |len| !null && len == 0),
+        Value::Struct(value) => is_all_initial(value),
+        Value::Nested(value) => value.map_or(null, |value| !null && is_all_initial(value)),
+    }
+}
+
+fn is_all_initial(value: &dyn Struct) -> bool {
+    struct AllInitial;
+
+    impl ValueVisitor for AllInitial {
+        fn structure(
+            &mut self,
+            schema: &'static StructSchema,
+            values: &[Value<'_>],
+            unknown: &[RawTaggedField],
+        ) -> Outcome {
+            let initial = schema.fields.iter().zip(values).all(|(field, value)| is_initial(field, value));
+            if initial && unknown.is_empty() { Ok(()) } else { Err(Stop) }
+        }
+
+        fn stopped_at(&mut self, _index: usize) {}
+    }
+
+    value.values(&mut AllInitial).is_ok()
+}

@@ -1,0 +1,181 @@
+//! What crosses the channel: the checked batches of one partition from one answer. They are decompressed, and their
+//! records iterated, in the call of whoever reads.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use kafka_conn::{Header, Message};
+use kafka_protocol::DecodeError;
+use kafka_protocol::messages::fetch::AbortedTransaction;
+use kafka_protocol::records::{
+    Batch, BatchDecoder, Compression, ControlRecord, ControlType, OwnedRecord, OwnedRecords, RecordBatch,
+};
+
+use crate::abort::AbortFilter;
+use crate::batch::FetchedBatch;
+use crate::error::{Error, ErrorKind, Result};
+use crate::gauge::{Gauge, Held};
+
+/// The batches of one partition from one answer, and how far they were returned.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    held: Held,
+    batches: std::vec::IntoIter<Batch>,
+    filter: AbortFilter,
+    high_watermark: i64,
+    /// The offset of the next record to return.
+    offset: i64,
+    current: Option<Current>,
+}
+
+/// The batch that is being returned record by record.
+#[derive(Debug)]
+struct Current {
+    batch: Batch,
+    records: OwnedRecords,
+}
+
+impl Chunk {
+    pub(crate) fn new(
+        held: Held,
+        batches: Vec<Batch>,
+        from: i64,
+        high_watermark: i64,
+        aborted: Vec<AbortedTransaction>,
+    ) -> Self {
+        let filter = AbortFilter::new(aborted);
+        Self { held, batches: batches.into_iter(), filter, high_watermark, offset: from, current: None }
+    }
+
+    pub(crate) fn gauge(&self) -> &Gauge {
+        self.held.gauge()
+    }
+
+    /// The offset of the next record to return.
+    pub(crate) fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    /// The next message; `None` when there is none left.
+    ///
+    /// # Errors
+    /// [`CorruptBatch`](ErrorKind::CorruptBatch); the offset stays before what could not be read.
+    pub(crate) fn next_message(&mut self, decoder: &mut BatchDecoder) -> Result<Option<Message>> {
+        loop {
+            match self.next_record() {
+                Some(Ok(record)) => return Ok(Some(self.message(record))),
+                Some(Err(error)) => return Err(self.at(error)),
+                None => {}
+            }
+            self.finish(decoder);
+            let Some(batch) = self.next_data(decoder)? else { return Ok(None) };
+            let records = batch.owned_records(decoder).map_err(|error| self.at(error.into()))?;
+            self.current = Some(Current { batch, records });
+        }
+    }
+
+    /// The next batch with records to return, or what is left of the one begun; `None` when there is none left.
+    ///
+    /// # Errors
+    /// As [`next_message`](Self::next_message).
+    pub(crate) fn next_batch(&mut self, decoder: &mut BatchDecoder) -> Result<Option<FetchedBatch>> {
+        let begun = self.current.take().map(|current| current.batch);
+        let left = begun.filter(|batch| batch.last_offset() >= self.offset);
+        let batch = match left {
+            Some(batch) => batch,
+            None => match self.next_data(decoder)? {
+                Some(batch) => batch,
+                None => return Ok(None),
+            },
+        };
+        let from = std::mem::replace(&mut self.offset, batch.last_offset().saturating_add(1));
+        let gauge = self.held.gauge();
+        Ok(Some(FetchedBatch::new(gauge.topic.clone(), gauge.partition, self.high_watermark, from, batch)))
+    }
+
+    /// The next record of the current batch that is not before the offset.
+    #[inline]
+    fn next_record(&mut self) -> Option<Result<OwnedRecord>> {
+        let current = self.current.as_mut()?;
+        loop {
+            match current.records.next()? {
+                Ok(record) if record.offset < self.offset => {}
+                Ok(record) if record.offset <= current.batch.last_offset() => {
+                    self.offset = record.offset.saturating_add(1);
+                    return Some(Ok(record));
+                }
+                // Offsets that its header does not have.
+                Ok(_) => return Some(Err(Error::new(ErrorKind::CorruptBatch))),
+                Err(error) => return Some(Err(error.into())),
+            }
+        }
+    }
+
+    /// Moves behind the current batch, whose records are all returned, and keeps its buffer where nobody else does.
+    fn finish(&mut self, decoder: &mut BatchDecoder) {
+        let Some(Current { batch, records }) = self.current.take() else { return };
+        self.offset = self.offset.max(batch.last_offset().saturating_add(1));
+        let buffer = records.into_buffer();
+        if batch.compression() != Compression::None && buffer.is_unique() {
+            decoder.recycle(Vec::from(buffer));
+        }
+    }
+
+    /// The next batch that holds records for the user. Those before it only move the offset.
+    fn next_data(&mut self, decoder: &mut BatchDecoder) -> Result<Option<Batch>> {
+        while let Some(batch) = self.batches.next() {
+            if batch.last_offset() < self.offset {
+                continue;
+            }
+            let data = match batch.as_record_batch() {
+                Some(records) => self.is_data(records, decoder).map_err(|error| self.at(error.into()))?,
+                None => true,
+            };
+            if data {
+                return Ok(Some(batch));
+            }
+            self.offset = batch.last_offset().saturating_add(1);
+        }
+        Ok(None)
+    }
+
+    fn is_data(&mut self, batch: &RecordBatch, decoder: &mut BatchDecoder) -> Result<bool, DecodeError> {
+        let marker = if batch.is_control() { Some(marker(batch, decoder)?) } else { None };
+        Ok(self.filter.admits(batch, marker) && marker.is_none() && batch.count() > 0)
+    }
+
+    fn message(&self, record: OwnedRecord) -> Message {
+        let gauge = self.held.gauge();
+        Message {
+            topic: gauge.topic.clone(),
+            partition: gauge.partition,
+            offset: record.offset,
+            high_watermark: self.high_watermark,
+            key: record.key,
+            value: record.value,
+            headers: record.headers.iter().map(|header| Header { key: header.key, value: header.value }).collect(),
+            timestamp: timestamp(record.timestamp),
+        }
+    }
+
+    fn at(&self, error: Error) -> Error {
+        let gauge = self.held.gauge();
+        error.with_partition(&gauge.topic, gauge.partition).with_offset(self.offset)
+    }
+}
+
+/// What a control batch says; it has one record. Compaction may have removed that too.
+fn marker(batch: &RecordBatch, decoder: &mut BatchDecoder) -> Result<ControlType, DecodeError> {
+    match batch.records(decoder)?.next() {
+        Some(record) => {
+            let record = record?;
+            ControlRecord::read(record.key, record.value).map(|control| control.control_type)
+        }
+        None => Ok(ControlType::Unknown(-1)),
+    }
+}
+
+/// `None` for -1, and for other times that no clock has shown.
+fn timestamp(milliseconds: i64) -> Option<SystemTime> {
+    let since = Duration::from_millis(u64::try_from(milliseconds).ok()?);
+    UNIX_EPOCH.checked_add(since)
+}

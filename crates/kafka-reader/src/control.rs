@@ -1,0 +1,349 @@
+//! The control task of a reader: places each partition with the fetcher of its leader, and takes care of it while it is
+//! with none.
+//!
+//! ```text
+//!            leader known                 leader moved, connection lost, …
+//!  parked ──────────────────► at a fetcher ──────────────────────────────► parked (pause, fresh metadata)
+//!                                   │ out of range                            ▲
+//!                                   └────────────► checked with its leader ───┤ in range after all
+//!                                                         └──► halted         │
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use kafka_conn::{BrokerId, Cluster, Pauses};
+use kafka_protocol::Uuid;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::config::IsolationLevel;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fetcher::{Assigned, Command, Event, Fetcher, Reason, Returned, Shared};
+use crate::offsets::{self, FIRST, LAST};
+
+#[derive(Debug)]
+pub(crate) struct Control {
+    shared: Arc<Shared>,
+    cluster: watch::Receiver<Arc<Cluster>>,
+    fetchers: HashMap<BrokerId, mpsc::Sender<Command>>,
+    returns: (mpsc::Sender<Returned>, mpsc::Receiver<Returned>),
+    parked: Vec<Parked>,
+    /// Where partitions are, by slot: the broker, and the leader's epoch that took them there.
+    placed: BTreeMap<usize, Placed>,
+    troubles: BTreeMap<usize, Trouble>,
+    /// Those that nobody reads any longer; whoever still has one drops it.
+    halted: BTreeSet<usize>,
+    /// Fetchers, checks, and events on their way. At most one of each broker, and one of each partition.
+    tasks: JoinSet<Option<Returned>>,
+    partitions: usize,
+}
+
+#[derive(Debug)]
+struct Placed {
+    topic: smol_str::SmolStr,
+    partition: i32,
+    broker: BrokerId,
+    leader_epoch: i32,
+}
+
+#[derive(Debug)]
+struct Parked {
+    partitions: Vec<Assigned>,
+    until: Instant,
+}
+
+/// What a partition has gone through since it was last fetched.
+#[derive(Debug)]
+struct Trouble {
+    pauses: Pauses,
+    /// Since when, or since when it was last told.
+    since: Instant,
+}
+
+/// What the reader tells the control task.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    /// Partitions that the reader itself has halted, by slot.
+    pub(crate) halts: mpsc::Receiver<usize>,
+    /// Ends when the reader is closed.
+    pub(crate) closing: oneshot::Receiver<()>,
+}
+
+/// What the control task woke up for.
+enum Wake {
+    Returned(Returned),
+    Halt(usize),
+    Cluster,
+    Time,
+    Task(Option<Returned>),
+    Close,
+}
+
+impl Control {
+    pub(crate) fn new(shared: Arc<Shared>, partitions: Vec<Assigned>) -> Self {
+        let count = partitions.len();
+        Self {
+            cluster: shared.transport.watch(),
+            shared,
+            fetchers: HashMap::new(),
+            // Each partition is returned once at most before it is placed again.
+            returns: mpsc::channel(count.max(1)),
+            parked: vec![Parked { partitions, until: Instant::now() }],
+            placed: BTreeMap::new(),
+            troubles: BTreeMap::new(),
+            halted: BTreeSet::new(),
+            tasks: JoinSet::new(),
+            partitions: count,
+        }
+    }
+
+    /// Works until the reader is closed or gone; then nothing of it is left.
+    pub(crate) async fn run(mut self, mut signals: Signals) {
+        loop {
+            self.place_due();
+            match self.wake(&mut signals).await {
+                Wake::Returned(returned) | Wake::Task(Some(returned)) => self.handle_returned(returned),
+                Wake::Halt(slot) => self.halt(slot),
+                Wake::Cluster => self.handle_cluster(),
+                Wake::Task(None) | Wake::Time => {}
+                Wake::Close => break,
+            }
+        }
+        self.tasks.shutdown().await;
+    }
+
+    async fn wake(&mut self, signals: &mut Signals) -> Wake {
+        let due = self.parked.iter().map(|parked| parked.until).min();
+        let touch = Instant::now() + self.shared.transport.config().metadata_ttl;
+        let until = due.map_or(touch, |due| due.min(touch));
+        tokio::select! {
+            biased;
+            _ = &mut signals.closing => Wake::Close,
+            Some(slot) = signals.halts.recv() => Wake::Halt(slot),
+            Some(returned) = self.returns.1.recv() => Wake::Returned(returned),
+            Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => Wake::Task(done.unwrap_or_default()),
+            Ok(()) = self.cluster.changed() => Wake::Cluster,
+            () = sleep_until(until) => {
+                if due.is_none_or(|due| due > touch) {
+                    self.touch();
+                }
+                Wake::Time
+            }
+        }
+    }
+
+    /// Keeps the topics in the snapshot, so that moves of leaders show there.
+    fn touch(&self) {
+        let mut topics: Vec<_> = self.placed.values().map(|placed| &placed.topic).collect();
+        topics.dedup();
+        topics.into_iter().for_each(|topic| self.shared.transport.request_refresh(topic));
+    }
+
+    /// Places every partition whose pause is over.
+    fn place_due(&mut self) {
+        let now = Instant::now();
+        let due: Vec<_> = self.parked.extract_if(.., |parked| parked.until <= now).collect();
+        let cluster = Arc::clone(&self.cluster.borrow());
+        let mut by_broker: HashMap<BrokerId, Vec<Assigned>> = HashMap::new();
+        for mut assigned in due.into_iter().flat_map(|parked| parked.partitions) {
+            match home(&cluster, &assigned) {
+                Ok(home) => {
+                    assigned.leader_epoch = home.leader_epoch;
+                    assigned.topic_id = home.topic_id;
+                    by_broker.entry(home.broker).or_default().push(assigned);
+                }
+                Err(error) if error.is_halt() => self.report_halt(assigned, error),
+                Err(error) => self.park(vec![assigned], &error),
+            }
+        }
+        for (broker, partitions) in by_broker {
+            self.place(broker, partitions);
+        }
+    }
+
+    fn place(&mut self, broker: BrokerId, partitions: Vec<Assigned>) {
+        for assigned in &partitions {
+            let placed = Placed {
+                topic: assigned.gauge.topic.clone(),
+                partition: assigned.gauge.partition,
+                broker,
+                leader_epoch: assigned.leader_epoch,
+            };
+            self.placed.insert(assigned.gauge.slot, placed);
+        }
+        let fetcher = self.fetcher(broker);
+        let Err(refused) = fetcher.try_send(Command::Fetch(partitions)) else { return };
+        // A fetcher ends only with the control task, so its queue is full: it will have room after a pause.
+        if let Command::Fetch(partitions) = refused.into_inner() {
+            let until = Instant::now() + self.shared.settings.backoff.min;
+            self.unplace(&partitions);
+            self.parked.push(Parked { partitions, until });
+        }
+    }
+
+    fn fetcher(&mut self, broker: BrokerId) -> &mpsc::Sender<Command> {
+        let Self { shared, tasks, returns, partitions, .. } = self;
+        self.fetchers.entry(broker).or_insert_with(|| {
+            // Each partition may come, and be asked back.
+            let (commands, queue) = mpsc::channel(2 * (*partitions).max(1));
+            let fetcher = Fetcher::new(Arc::clone(shared), broker, queue, returns.0.clone());
+            tasks.spawn(async move {
+                fetcher.run().await;
+                None
+            });
+            commands
+        })
+    }
+
+    fn handle_returned(&mut self, returned: Returned) {
+        let Returned { mut partitions, reason } = returned;
+        self.unplace(&partitions);
+        partitions.retain(|assigned| !self.halted.contains(&assigned.gauge.slot));
+        for assigned in &mut partitions {
+            if std::mem::take(&mut assigned.fetched) {
+                self.troubles.remove(&assigned.gauge.slot);
+            }
+        }
+        match reason {
+            Reason::Released => self.parked.push(Parked { partitions, until: Instant::now() }),
+            Reason::Failed(error) => self.park(partitions, &error),
+            Reason::OutOfRange => partitions.into_iter().for_each(|assigned| self.check(assigned)),
+            Reason::Halted(error) => {
+                partitions.into_iter().for_each(|assigned| self.report_halt(assigned, error.clone()));
+            }
+        }
+    }
+
+    fn unplace(&mut self, partitions: &[Assigned]) {
+        for assigned in partitions {
+            self.placed.remove(&assigned.gauge.slot);
+        }
+    }
+
+    /// Keeps partitions for a pause, all for the same one, so that they go back to their broker in one request.
+    fn park(&mut self, partitions: Vec<Assigned>, error: &Error) {
+        let now = Instant::now();
+        let mut until = now;
+        for assigned in &partitions {
+            if error.needs_metadata_refresh() {
+                self.shared.transport.request_refresh(&assigned.gauge.topic);
+            }
+            let Shared { settings, events, .. } = &*self.shared;
+            let new = || Trouble { pauses: settings.backoff.pauses(), since: now };
+            let trouble = self.troubles.entry(assigned.gauge.slot).or_insert_with(new);
+            until = until.max(now + trouble.pauses.next_pause());
+            if now.duration_since(trouble.since) >= settings.retry_timeout {
+                trouble.since = now;
+                // A reader that has so much to read will hear of it another time.
+                let _full = events.try_send(Event::Failing(assigned.error(error.clone())));
+            }
+        }
+        self.parked.push(Parked { partitions, until });
+    }
+
+    /// A new snapshot: leaders that have moved take their partitions over, and who waits for one looks at once.
+    fn handle_cluster(&mut self) {
+        let cluster = Arc::clone(&self.cluster.borrow_and_update());
+        for (slot, placed) in &mut self.placed {
+            let known = cluster.topic(&placed.topic).and_then(|topic| topic.partition(placed.partition));
+            let Some(partition) = known else { continue };
+            let newer = partition.leader_epoch > placed.leader_epoch;
+            let moved = partition.leader.is_some_and(|leader| leader != placed.broker || newer);
+            if moved && let Some(fetcher) = self.fetchers.get(&placed.broker) {
+                placed.leader_epoch = partition.leader_epoch;
+                let _it_will_find_out = fetcher.try_send(Command::Release(*slot));
+            }
+        }
+        let now = Instant::now();
+        for parked in &mut self.parked {
+            let moved = |assigned: &Assigned| {
+                home(&cluster, assigned).is_ok_and(|home| home.leader_epoch > assigned.leader_epoch)
+            };
+            if parked.partitions.iter().any(moved) {
+                parked.until = now;
+            }
+        }
+    }
+
+    /// Asks the leader for the range, before anything is said about an offset that is out of it.
+    fn check(&mut self, assigned: Assigned) {
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move {
+            let reason = match range(&shared, &assigned).await {
+                Ok((first, last)) if (first..=last).contains(&assigned.position.offset()) => {
+                    let code = kafka_protocol::ErrorCode::OFFSET_OUT_OF_RANGE;
+                    Reason::Failed(assigned.error(Error::new(ErrorKind::Broker(code))))
+                }
+                Ok((first, last)) => {
+                    let offset = assigned.position.offset();
+                    let kind = ErrorKind::OffsetOutOfRange { offset, first, last };
+                    Reason::Halted(assigned.error(Error::new(kind)))
+                }
+                Err(error) => Reason::Failed(error),
+            };
+            Some(Returned { partitions: vec![assigned], reason })
+        });
+    }
+
+    /// Tells the reader, behind what was fetched before, that no more will come.
+    fn report_halt(&mut self, assigned: Assigned, error: Error) {
+        tracing::warn!(%error, "partition halted");
+        self.halted.insert(assigned.gauge.slot);
+        self.troubles.remove(&assigned.gauge.slot);
+        let events = self.shared.events.clone();
+        let event = Event::Halted(assigned.gauge.slot, error);
+        self.tasks.spawn(async move {
+            let _reader_is_gone = events.send(event).await;
+            None
+        });
+    }
+
+    /// The reader has halted a partition: whoever has it lets go.
+    fn halt(&mut self, slot: usize) {
+        self.halted.insert(slot);
+        for parked in &mut self.parked {
+            parked.partitions.retain(|assigned| assigned.gauge.slot != slot);
+        }
+        if let Some(placed) = self.placed.get(&slot)
+            && let Some(fetcher) = self.fetchers.get(&placed.broker)
+        {
+            let _still_dropped_by_the_reader = fetcher.try_send(Command::Release(slot));
+        }
+    }
+}
+
+/// Where a partition belongs.
+struct Home {
+    broker: BrokerId,
+    leader_epoch: i32,
+    topic_id: Uuid,
+}
+
+fn home(cluster: &Cluster, assigned: &Assigned) -> Result<Home> {
+    let gauge = &assigned.gauge;
+    let broker = cluster.leader(&gauge.topic, gauge.partition)?;
+    let topic = cluster.topic(&gauge.topic);
+    let topic_id = topic.map_or(Uuid::ZERO, |topic| topic.id);
+    if !assigned.topic_id.is_zero() && !topic_id.is_zero() && topic_id != assigned.topic_id {
+        let kind = ErrorKind::TopicReplaced { before: assigned.topic_id, now: topic_id };
+        return Err(assigned.error(Error::new(kind)));
+    }
+    let partition = topic.and_then(|topic| topic.partition(gauge.partition));
+    let leader_epoch = partition.map_or(-1, |partition| partition.leader_epoch);
+    Ok(Home { broker, leader_epoch, topic_id })
+}
+
+/// The first offset of a partition, and the one behind its last record.
+async fn range(shared: &Shared, assigned: &Assigned) -> Result<(i64, i64)> {
+    let Shared { transport, settings, .. } = shared;
+    let (topic, partition) = (&assigned.gauge.topic, assigned.gauge.partition);
+    let ask = async |timestamp| {
+        let wanted = BTreeMap::from([(partition, timestamp)]);
+        let listed = offsets::list(transport, settings, topic, &wanted, IsolationLevel::ReadUncommitted).await?;
+        let missing = || assigned.error(Error::new(ErrorKind::UnknownPartition));
+        listed.get(&partition).map(|listed| listed.offset).ok_or_else(missing)
+    };
+    Ok((ask(FIRST).await?, ask(LAST).await?))
+}

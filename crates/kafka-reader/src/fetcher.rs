@@ -1,0 +1,408 @@
+//! The fetcher of one broker: a connection of its own, a fetch session, and the partitions that the broker leads.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use kafka_conn::{BrokerId, CallOptions, Connection, RawRequest, RawResponse, Transport};
+use kafka_protocol::messages::fetch::{
+    AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
+};
+use kafka_protocol::{ApiKey, ErrorCode, Message, Uuid};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use crate::chunk::Chunk;
+use crate::config::{IsolationLevel, Settings};
+use crate::error::{Error, ErrorKind, Result};
+use crate::gauge::{Gauge, Total};
+use crate::position::{Outcome, Position};
+use crate::prefetch::Prefetch;
+use crate::session::{FetchSession, Naming, Refusal, Wanted};
+
+/// What all tasks of a reader use.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) transport: Transport,
+    pub(crate) settings: Settings,
+    pub(crate) prefetch: Prefetch,
+    pub(crate) total: Arc<Total>,
+    pub(crate) events: mpsc::Sender<Event>,
+}
+
+/// What the tasks tell the reader.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Chunk(Box<Chunk>),
+    /// Nothing is known to be lost, but the partition has been out of reach for a while.
+    Failing(Error),
+    /// The partition in this slot is no longer read.
+    Halted(usize, Error),
+}
+
+/// A partition with its owner: a fetcher, or the control task.
+#[derive(Debug)]
+pub(crate) struct Assigned {
+    pub(crate) gauge: Arc<Gauge>,
+    pub(crate) position: Position,
+    pub(crate) topic_id: Uuid,
+    pub(crate) leader_epoch: i32,
+    /// An answer came since the control task had it last.
+    pub(crate) fetched: bool,
+}
+
+impl Assigned {
+    pub(crate) fn error(&self, error: Error) -> Error {
+        error.with_partition(&self.gauge.topic, self.gauge.partition).with_offset(self.position.offset())
+    }
+}
+
+/// What the control task tells a fetcher.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Fetch(Vec<Assigned>),
+    /// Return the partition in this slot: another broker leads it, or nobody reads it any longer.
+    Release(usize),
+}
+
+/// Partitions that go back to the control task, all for one reason.
+#[derive(Debug)]
+pub(crate) struct Returned {
+    pub(crate) partitions: Vec<Assigned>,
+    pub(crate) reason: Reason,
+}
+
+#[derive(Debug)]
+pub(crate) enum Reason {
+    /// As asked.
+    Released,
+    /// To be tried again after a pause.
+    Failed(Error),
+    OutOfRange,
+    /// For good.
+    Halted(Error),
+}
+
+#[derive(Debug)]
+pub(crate) struct Fetcher {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) broker: BrokerId,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) returns: mpsc::Sender<Returned>,
+    connection: Option<Connection>,
+    session: FetchSession,
+    partitions: Vec<Assigned>,
+    /// Answers in a row that ended the session.
+    refusals: u32,
+    /// Partitions to return as soon as the request that names them is answered, by slot.
+    releases: BTreeSet<usize>,
+}
+
+/// A request that is ready to go.
+struct Planned {
+    wanted: Vec<Wanted>,
+    max_wait_ms: i32,
+    max_bytes: i32,
+}
+
+impl Fetcher {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        broker: BrokerId,
+        commands: mpsc::Receiver<Command>,
+        returns: mpsc::Sender<Returned>,
+    ) -> Self {
+        let (session, partitions) = (FetchSession::new(), Vec::new());
+        Self {
+            shared,
+            broker,
+            commands,
+            returns,
+            connection: None,
+            session,
+            partitions,
+            refusals: 0,
+            releases: BTreeSet::new(),
+        }
+    }
+
+    /// Fetches until the control task is gone.
+    pub(crate) async fn run(mut self) {
+        while self.take_commands().await {
+            let Some(planned) = self.plan().await else { continue };
+            match self.fetch(&planned).await {
+                Ok(Some(response)) => self.handle_response(response, &planned).await,
+                Ok(None) => {}
+                Err(error) => self.fail(error).await,
+            }
+        }
+    }
+
+    /// Takes what the control task has sent; waits for it where there is nothing to fetch. `false`: it is gone.
+    async fn take_commands(&mut self) -> bool {
+        for slot in std::mem::take(&mut self.releases) {
+            self.release(slot).await;
+        }
+        loop {
+            match self.commands.try_recv() {
+                Ok(command) => self.handle_command(command).await,
+                Err(mpsc::error::TryRecvError::Disconnected) => return false,
+                Err(mpsc::error::TryRecvError::Empty) if !self.partitions.is_empty() => return true,
+                Err(mpsc::error::TryRecvError::Empty) => {
+                    // Nothing to fetch: the broker need not keep a connection for it.
+                    self.connection = None;
+                    self.session.reset(None);
+                    let Some(command) = self.commands.recv().await else { return false };
+                    self.handle_command(command).await;
+                }
+            }
+        }
+    }
+
+    async fn handle_command(&mut self, command: Command) {
+        match command {
+            Command::Fetch(partitions) => self.partitions.extend(partitions),
+            Command::Release(slot) => self.release(slot).await,
+        }
+    }
+
+    async fn release(&mut self, slot: usize) {
+        let released = self.partitions.extract_if(.., |assigned| assigned.gauge.slot == slot).collect();
+        self.give_back(released, Reason::Released).await;
+    }
+
+    /// What to ask for now. `None` after a wait for room, or for a command.
+    async fn plan(&mut self) -> Option<Planned> {
+        let shared = Arc::clone(&self.shared);
+        let freed = shared.total.freed.notified();
+        tokio::pin!(freed);
+        // Before looking, so that nothing freed meanwhile is missed.
+        freed.as_mut().enable();
+        let planned = self.planned();
+        if planned.is_some() {
+            return planned;
+        }
+        tokio::select! {
+            () = freed => {}
+            command = self.commands.recv() => if let Some(command) = command {
+                self.handle_command(command).await;
+            }
+        }
+        None
+    }
+
+    fn planned(&self) -> Option<Planned> {
+        let Shared { settings, prefetch, .. } = &*self.shared;
+        let (mut wanted, mut granted, mut total) = (Vec::with_capacity(self.partitions.len()), 0usize, 0);
+        for assigned in &self.partitions {
+            let (buffered, all) = assigned.gauge.buffered();
+            total = all;
+            let Some(grant) = prefetch.grant(buffered, all, settings.partition_max_bytes as usize) else { continue };
+            granted = granted.saturating_add(grant);
+            wanted.push(Wanted {
+                topic: assigned.gauge.topic.clone(),
+                topic_id: assigned.topic_id,
+                partition: assigned.gauge.partition,
+                fetch_offset: assigned.position.offset(),
+                current_leader_epoch: assigned.leader_epoch,
+                max_bytes: assigned.position.max_bytes(grant),
+            });
+        }
+        if wanted.is_empty() {
+            return None;
+        }
+        let left_out = wanted.len() < self.partitions.len();
+        let max_wait_ms = if left_out { settings.max_wait_ms.min(SHORT_WAIT_MS) } else { settings.max_wait_ms };
+        let cap = i32::try_from(prefetch.cap(granted, wanted.len(), total)).unwrap_or(i32::MAX);
+        Some(Planned { wanted, max_wait_ms, max_bytes: cap.min(settings.max_bytes) })
+    }
+
+    /// One request and its answer; `None` where the answer ended the session.
+    async fn fetch(&mut self, planned: &Planned) -> Result<Option<FetchResponse>> {
+        let connection = self.connected().await?;
+        let named = planned.wanted.iter().all(|wanted| !wanted.topic_id.is_zero());
+        let cap = if named { None } else { Some(LAST_VERSION_WITH_NAMES) };
+        let version = connection.version_for::<FetchRequest>(cap)?;
+        let naming = if version > LAST_VERSION_WITH_NAMES { Naming::Ids } else { Naming::Names };
+        let request = self.request(planned, naming);
+        let mut body = BytesMut::new();
+        request.encode(version, &mut body).map_err(kafka_conn::Error::from)?;
+        let raw = RawRequest { api_key: ApiKey::FETCH, version, body: body.into() };
+        let wait = Duration::from_millis(u64::try_from(planned.max_wait_ms).unwrap_or_default());
+        let timeout = self.shared.transport.config().dialer.call_timeout.saturating_add(wait);
+        let options = CallOptions { timeout: Some(timeout), ..CallOptions::default() };
+        let answer = self.answer(connection.call_raw(raw, options), wait).await?;
+        let response = FetchResponse::decode(version, answer.body).map_err(kafka_conn::Error::from)?;
+        match self.session.accept(&response) {
+            Ok(()) => {
+                self.refusals = 0;
+                Ok(Some(response))
+            }
+            Err(refusal) => self.refused(refusal).map(|()| None),
+        }
+    }
+
+    /// Waits for an answer and takes commands meanwhile. Once a partition is to be released, the answer is due: a broker
+    /// that is no longer there must not keep what others lead by now until the call times out.
+    async fn answer(
+        &mut self,
+        call: impl Future<Output = kafka_conn::Result<RawResponse>>,
+        wait: Duration,
+    ) -> Result<RawResponse> {
+        tokio::pin!(call);
+        let mut due = None;
+        loop {
+            tokio::select! {
+                answer = &mut call => return Ok(answer?),
+                Some(command) = self.commands.recv() => match command {
+                    Command::Fetch(partitions) => self.partitions.extend(partitions),
+                    Command::Release(slot) => {
+                        self.releases.insert(slot);
+                        due.get_or_insert_with(|| Instant::now() + wait + RELEASE_GRACE);
+                    }
+                },
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    return Err(Error::new(ErrorKind::Broker(ErrorCode::REQUEST_TIMED_OUT)));
+                }
+            }
+        }
+    }
+
+    async fn connected(&mut self) -> Result<Connection> {
+        if let Some(connection) = self.connection.as_ref().filter(|connection| !connection.is_closed()) {
+            return Ok(connection.clone());
+        }
+        let connection = self.shared.transport.dedicated(self.broker).await?;
+        Ok(self.connection.insert(connection).clone())
+    }
+
+    fn request(&mut self, planned: &Planned, naming: Naming) -> FetchRequest {
+        let settings = &self.shared.settings;
+        let parts = self.session.build(&planned.wanted, naming);
+        FetchRequest {
+            max_wait_ms: planned.max_wait_ms,
+            min_bytes: settings.min_bytes,
+            max_bytes: planned.max_bytes,
+            isolation_level: settings.isolation_level.code(),
+            session_id: parts.session_id,
+            session_epoch: parts.session_epoch,
+            topics: parts.topics,
+            forgotten_topics_data: parts.forgotten,
+            ..FetchRequest::default()
+        }
+    }
+
+    /// A session that the broker no longer has is nothing unusual: it is begun anew at once, but not time and again.
+    fn refused(&mut self, refusal: Refusal) -> Result<()> {
+        self.refusals += 1;
+        tracing::debug!(broker = %self.broker, ?refusal, "fetch session ended");
+        let code = match refusal {
+            Refusal::Code(code) => code,
+            Refusal::Mismatch => ErrorCode::INVALID_FETCH_SESSION_EPOCH,
+        };
+        let session = matches!(code, ErrorCode::FETCH_SESSION_ID_NOT_FOUND | ErrorCode::INVALID_FETCH_SESSION_EPOCH);
+        if session && self.refusals == 1 { Ok(()) } else { Err(Error::new(ErrorKind::Broker(code))) }
+    }
+
+    async fn handle_response(&mut self, response: FetchResponse, planned: &Planned) {
+        for topic in response.responses {
+            for data in &topic.partitions {
+                self.handle_partition(&topic, data, planned).await;
+            }
+        }
+        if let Some(throttle) = u64::try_from(response.throttle_time_ms).ok().filter(|throttle| *throttle > 0) {
+            // The broker would not read the next request before that anyway (KIP-219).
+            tokio::time::sleep(Duration::from_millis(throttle).min(MAX_THROTTLE)).await;
+        }
+    }
+
+    async fn handle_partition(&mut self, topic: &FetchableTopicResponse, data: &PartitionData, planned: &Planned) {
+        let named = |gauge: &Gauge, id: Uuid| {
+            let same = if topic.topic_id.is_zero() { gauge.topic == topic.topic } else { id == topic.topic_id };
+            same && gauge.partition == data.partition_index
+        };
+        let Some(at) = self.partitions.iter().position(|assigned| named(&assigned.gauge, assigned.topic_id)) else {
+            return;
+        };
+        let asked = planned
+            .wanted
+            .iter()
+            .find(|wanted| wanted.partition == data.partition_index && wanted.topic == self.partitions[at].gauge.topic);
+        let asked = asked.map_or(self.shared.settings.partition_max_bytes, |wanted| wanted.max_bytes);
+        let isolation_level = self.shared.settings.isolation_level;
+        let assigned = &mut self.partitions[at];
+        match assigned.position.handle_data(data, asked) {
+            Outcome::Nothing => assigned.answered(data, isolation_level),
+            Outcome::Batches { batches, from, size } => {
+                assigned.answered(data, isolation_level);
+                let held = assigned.gauge.hold(size);
+                let chunk = Chunk::new(held, batches, from, data.high_watermark, aborted(data, isolation_level));
+                // Behind the others: where an answer is cut at `max_bytes`, each gets its turn.
+                let assigned = self.partitions.remove(at);
+                self.partitions.push(assigned);
+                let _reader_is_gone = self.shared.events.send(Event::Chunk(Box::new(chunk))).await;
+            }
+            Outcome::Again(code) => self.retry(at, Error::new(ErrorKind::Broker(code))).await,
+            Outcome::Unreadable(error) => self.retry(at, error.into()).await,
+            Outcome::OutOfRange => self.give_back_one(at, Reason::OutOfRange).await,
+            Outcome::Corrupt(error) => {
+                let error = assigned.error(error.into());
+                self.give_back_one(at, Reason::Halted(error)).await;
+            }
+        }
+    }
+
+    async fn retry(&mut self, at: usize, error: Error) {
+        let error = self.partitions[at].error(error);
+        tracing::debug!(broker = %self.broker, %error, "partition to be tried again");
+        self.give_back_one(at, Reason::Failed(error)).await;
+    }
+
+    async fn give_back_one(&mut self, at: usize, reason: Reason) {
+        let assigned = self.partitions.remove(at);
+        self.give_back(vec![assigned], reason).await;
+    }
+
+    /// Nothing came of a request: its partitions go back, and the connection is given up.
+    async fn fail(&mut self, error: Error) {
+        tracing::debug!(broker = %self.broker, %error, "fetch failed");
+        self.connection = None;
+        self.refusals = 0;
+        self.session.reset(error.code());
+        let partitions = std::mem::take(&mut self.partitions);
+        self.give_back(partitions, Reason::Failed(error)).await;
+    }
+
+    async fn give_back(&self, partitions: Vec<Assigned>, reason: Reason) {
+        if !partitions.is_empty() {
+            let _control_is_gone = self.returns.send(Returned { partitions, reason }).await;
+        }
+    }
+}
+
+impl Assigned {
+    fn answered(&mut self, data: &PartitionData, isolation_level: IsolationLevel) {
+        self.fetched = true;
+        self.gauge.set_end(match isolation_level {
+            IsolationLevel::ReadUncommitted => data.high_watermark,
+            IsolationLevel::ReadCommitted => data.last_stable_offset,
+        });
+    }
+}
+
+/// The aborted transactions in an answer, where they matter.
+fn aborted(data: &PartitionData, isolation_level: IsolationLevel) -> Vec<AbortedTransaction> {
+    match isolation_level {
+        IsolationLevel::ReadUncommitted => Vec::new(),
+        IsolationLevel::ReadCommitted => data.aborted_transactions.clone().unwrap_or_default(),
+    }
+}
+
+/// The last version that names topics; later ones use ids only (KIP-516).
+const LAST_VERSION_WITH_NAMES: i16 = 12;
+/// How long a broker may hold back an answer while a partition is left out for want of room: it should come along soon.
+const SHORT_WAIT_MS: i32 = 20;
+/// How much longer than the broker was allowed to wait an answer may take while a partition is wanted elsewhere.
+const RELEASE_GRACE: Duration = Duration::from_secs(1);
+const MAX_THROTTLE: Duration = Duration::from_secs(30);

@@ -1,0 +1,44 @@
+//! Reading: from the partitions of a topic to messages, in order, each one, at the caller's pace.
+//!
+//! ```text
+//!  Reader ◄──────────── chunks: checked batches, in order per partition ◄───────────┐ bounded channel
+//!    │ decompresses and iterates in the caller's call → Message, FetchedBatch       │
+//!    │                                                                              │
+//!    └─► control task ── places each partition with its leader's ──► fetcher task, one per broker
+//!          │   ▲                                                        │ owns a connection, the fetch session,
+//!          │   └── partitions that need a new leader or a pause ◄───────┤ and the positions of its partitions
+//!          ▼                                                            ▼
+//!        Transport: metadata, ListOffsets                             Fetch requests
+//! ```
+//!
+//! A partition has one owner at any time, a fetcher or the control task, and its [position](Reader::offset) travels with
+//! it: when a leader moves, reading goes on where it was. Where that is impossible (the offset is out of range, a batch
+//! is corrupt, the topic was replaced by another) the partition *halts*, with an error that says where.
+//!
+//! This crate never skips a record without an error, never hands over a record whose batch failed its checksum, never
+//! writes to a topic, and never waits for anything in `Drop`. What is prefetched is bounded in bytes, and each partition
+//! has a share of that bound of its own, so that none keeps another from being read.
+
+mod abort;
+mod batch;
+mod chunk;
+mod config;
+mod control;
+mod error;
+mod fetcher;
+mod gauge;
+mod offsets;
+mod position;
+mod prefetch;
+mod reader;
+mod session;
+mod stream;
+
+pub use batch::{BatchRecords, FetchedBatch};
+pub use config::{IsolationLevel, Partitions, ReaderConfig, StartOffset};
+pub use error::{Error, ErrorContext, ErrorKind, Result};
+/// What to decode the records of a [`FetchedBatch`] with, and what comes out.
+pub use kafka_protocol::records::{BatchDecoder, Record};
+pub use offsets::EndOffsets;
+pub use reader::Reader;
+pub use stream::Messages;

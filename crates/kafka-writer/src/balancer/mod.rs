@@ -1,0 +1,75 @@
+//! What chooses a message's partition.
+//!
+//! Sans-IO.
+
+mod hash;
+mod manual;
+mod round_robin;
+
+use std::sync::Arc;
+
+use kafka_conn::Message;
+
+pub use hash::{Hash, fnv1a};
+pub use manual::Manual;
+pub use round_robin::RoundRobin;
+
+/// Chooses the partition of each message.
+///
+/// A writer makes a balancer of its own for every topic ([`for_topic`](Self::for_topic)), so that what it remembers of
+/// one never mixes with another. Any function of message and partitions is a balancer too:
+///
+/// ```
+/// use std::sync::Arc;
+/// use kafka_conn::Message;
+/// use kafka_writer::{Balancer, WriterConfig};
+///
+/// let by_length = |message: &Message, partitions: &[i32]| {
+///     let len = message.value.as_ref().map_or(0, |value| value.len());
+///     partitions[len % partitions.len()]
+/// };
+/// let config = WriterConfig { balancer: Arc::new(by_length), ..WriterConfig::default() };
+/// # let _ = config;
+/// ```
+pub trait Balancer: Send + Sync + 'static {
+    /// One of `partitions`, which are the indexes of all partitions of the topic in ascending order, and never none.
+    ///
+    /// It runs in the caller of [`send`](crate::Writer::send), and should be quick. The writer refuses a message for
+    /// which anything but one of them is returned, with
+    /// [`UnknownPartition`](crate::ErrorKind::UnknownPartition).
+    fn balance(&self, message: &Message, partitions: &[i32]) -> i32;
+
+    /// The same kind of balancer for a topic, with nothing remembered.
+    fn for_topic(&self, topic: &str) -> Arc<dyn Balancer>;
+}
+
+impl<F> Balancer for F
+where
+    F: Fn(&Message, &[i32]) -> i32 + Clone + Send + Sync + 'static,
+{
+    fn balance(&self, message: &Message, partitions: &[i32]) -> i32 {
+        self(message, partitions)
+    }
+
+    fn for_topic(&self, _topic: &str) -> Arc<dyn Balancer> {
+        Arc::new(self.clone())
+    }
+}
+
+/// The element at `index` of a list that is never empty.
+fn element(partitions: &[i32], index: usize) -> i32 {
+    debug_assert!(index < partitions.len(), "{index} is not an index of {partitions:?}");
+    partitions.get(index).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closure_is_a_balancer() {
+        let last = |_: &Message, partitions: &[i32]| partitions[partitions.len() - 1];
+        let balancer = Balancer::for_topic(&last, "t");
+        assert_eq!(balancer.balance(&Message::default(), &[5, 9, 30]), 30);
+    }
+}

@@ -1,0 +1,193 @@
+//! How a writer behaves.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_conn::Backoff;
+use kafka_protocol::records::{Compression, Compressor};
+use smol_str::SmolStr;
+use tokio::sync::Semaphore;
+
+use crate::balancer::{Balancer, Hash};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The options of a [`Writer`](crate::Writer). All have defaults that lose nothing:
+/// `WriterConfig { topic: Some("orders".into()), ..WriterConfig::default() }`.
+///
+/// New fields may come with any release: always end with `..WriterConfig::default()`.
+#[derive(Clone)]
+pub struct WriterConfig {
+    /// The topic that every message goes to. Default none: then each message names its own (kafka-go `Topic`). Both, or
+    /// neither, is an error of the message.
+    pub topic: Option<SmolStr>,
+    /// What chooses each message's partition. Default [`struct@Hash`]: by the key's hash, in turn without a key (kafka-go
+    /// `Balancer`, Java `partitioner.class`).
+    pub balancer: Arc<dyn Balancer>,
+    /// Who must have a message before it counts as written. Default [`RequiredAcks::All`] (`acks`, kafka-go
+    /// `RequiredAcks`, whose default is none).
+    pub required_acks: RequiredAcks,
+    /// Messages in a batch, at most. Default 10,000 (librdkafka `batch.num.messages`, kafka-go `BatchSize`).
+    pub batch_messages: usize,
+    /// Bytes of a batch, at most, before compression, its header of 61 bytes included; also the limit for one message.
+    /// Default 1 MiB, which brokers accept by default (kafka-go `BatchBytes`, Java `max.request.size`).
+    pub batch_bytes: usize,
+    /// How long a batch waits for more messages. It is sent earlier when it is full, and waits longer while the one
+    /// before it is under way. Zero sends at once. Default 5 ms (Java `linger.ms`, kafka-go `BatchTimeout`).
+    pub linger: Duration,
+    /// How batches are compressed. Default not at all (`compression.type`, kafka-go `Compression`).
+    pub compression: Compression,
+    /// The codec's level: 1 to 9 for gzip, -131072 to 22 for zstd; the others have none. Default the codec's own
+    /// (`compression.gzip.level`, `compression.zstd.level`).
+    pub compression_level: Option<i32>,
+    /// How often a batch is sent again after an error that may pass. Default without limit but the delivery timeout
+    /// (`retries`, kafka-go `MaxAttempts`).
+    pub retries: u32,
+    /// Pauses before a batch is sent again. Default 100 ms growing to 1 s, with jitter (`retry.backoff.ms`,
+    /// `retry.backoff.max.ms`, kafka-go `WriteBackoffMin`, `WriteBackoffMax`).
+    pub backoff: Backoff,
+    /// How long a batch has from its first message until it must be written; then its messages fail. Default 120 s
+    /// (`delivery.timeout.ms`).
+    pub delivery_timeout: Duration,
+    /// How long to wait for a broker's answer; three quarters of it are the replicas' to follow. Default 30 s
+    /// (`request.timeout.ms`, kafka-go `ReadTimeout`, `WriteTimeout`).
+    pub request_timeout: Duration,
+    /// Bytes of messages that are queued or under way, at most: who sends more waits. Default 32 MiB (`buffer.memory`).
+    pub buffer_bytes: usize,
+    /// How long a send waits for metadata and for room, in all. Default 60 s (`max.block.ms`).
+    pub max_block: Duration,
+}
+
+impl Default for WriterConfig {
+    fn default() -> Self {
+        Self {
+            topic: None,
+            balancer: Arc::new(Hash::default()),
+            required_acks: RequiredAcks::All,
+            batch_messages: 10_000,
+            batch_bytes: 1 << 20,
+            linger: Duration::from_millis(5),
+            compression: Compression::None,
+            compression_level: None,
+            retries: u32::MAX,
+            backoff: Backoff { min: Duration::from_millis(100), max: Duration::from_secs(1) },
+            delivery_timeout: Duration::from_secs(120),
+            request_timeout: Duration::from_secs(30),
+            buffer_bytes: 32 << 20,
+            max_block: Duration::from_secs(60),
+        }
+    }
+}
+
+impl WriterConfig {
+    /// Finds what cannot work.
+    pub(crate) fn check(&self) -> Result<()> {
+        let invalid = |reason| Err(Error::new(ErrorKind::InvalidConfig(reason)));
+        let durations = [self.linger, self.delivery_timeout, self.request_timeout, self.max_block, self.backoff.max];
+        if self.topic.as_ref().is_some_and(|topic| topic.is_empty()) {
+            return invalid("the topic's name is empty");
+        }
+        if self.batch_messages == 0 {
+            return invalid("batch_messages is 0");
+        }
+        if !(MIN_BATCH_BYTES..=MAX_BATCH_BYTES).contains(&self.batch_bytes) {
+            return invalid("batch_bytes must be 128 bytes to 1 GiB");
+        }
+        if self.buffer_bytes < self.batch_bytes.saturating_mul(2) {
+            return invalid("buffer_bytes must have room for two batches of batch_bytes");
+        }
+        if self.buffer_bytes > MAX_BUFFER_BYTES {
+            return invalid("buffer_bytes is too large");
+        }
+        if self.delivery_timeout.is_zero() || self.request_timeout < MIN_REQUEST_TIMEOUT {
+            return invalid("delivery_timeout is 0, or request_timeout less than 4 ms");
+        }
+        if durations.into_iter().any(|duration| duration > MAX_DURATION) {
+            return invalid("a duration is longer than 24 days");
+        }
+        self.compressor().map(drop)
+    }
+
+    pub(crate) fn compressor(&self) -> Result<Compressor> {
+        Compressor::new(self.compression, self.compression_level)
+            .map_err(|error| Error::new(ErrorKind::InvalidConfig("compression")).with_source(error))
+    }
+}
+
+impl fmt::Debug for WriterConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriterConfig")
+            .field("topic", &self.topic)
+            .field("required_acks", &self.required_acks)
+            .field("batch_messages", &self.batch_messages)
+            .field("batch_bytes", &self.batch_bytes)
+            .field("linger", &self.linger)
+            .field("compression", &self.compression)
+            .field("compression_level", &self.compression_level)
+            .field("retries", &self.retries)
+            .field("backoff", &self.backoff)
+            .field("delivery_timeout", &self.delivery_timeout)
+            .field("request_timeout", &self.request_timeout)
+            .field("buffer_bytes", &self.buffer_bytes)
+            .field("max_block", &self.max_block)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who must have a message before it counts as written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RequiredAcks {
+    /// Nobody: a message counts as written when the socket took it, and is lost silently where the broker refuses it.
+    /// Its offset is not known.
+    None,
+    /// The partition's leader: a message is lost when the leader fails before the others have it.
+    One,
+    /// All replicas in sync.
+    #[default]
+    All,
+}
+
+impl RequiredAcks {
+    /// The number that stands for it in a Produce request: 0, 1 or -1.
+    pub fn code(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::One => 1,
+            Self::All => -1,
+        }
+    }
+}
+
+/// A batch's header, a record's own few bytes, and something in it.
+const MIN_BATCH_BYTES: usize = 128;
+/// Lengths on the wire are int32, and a request has more than one batch.
+const MAX_BATCH_BYTES: usize = 1 << 30;
+/// Room is counted in the permits of a semaphore.
+const MAX_BUFFER_BYTES: usize = Semaphore::MAX_PERMITS;
+/// Milliseconds on the wire are int32.
+const MAX_DURATION: Duration = Duration::from_millis(i32::MAX as u64);
+const MIN_REQUEST_TIMEOUT: Duration = Duration::from_millis(4);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        let base = WriterConfig::default;
+        assert!(base().check().is_ok());
+        for config in [
+            WriterConfig { topic: Some("".into()), ..base() },
+            WriterConfig { batch_messages: 0, ..base() },
+            WriterConfig { batch_bytes: 100, ..base() },
+            WriterConfig { batch_bytes: 2 << 30, ..base() },
+            WriterConfig { buffer_bytes: 1 << 20, ..base() },
+            WriterConfig { delivery_timeout: Duration::ZERO, ..base() },
+            WriterConfig { linger: Duration::MAX, ..base() },
+            WriterConfig { compression: Compression::Lz4, compression_level: Some(3), ..base() },
+        ] {
+            let error = config.check().unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::InvalidConfig(_)), "{config:?}: {error}");
+        }
+    }
+}

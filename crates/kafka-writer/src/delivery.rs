@@ -1,0 +1,202 @@
+//! What became of a message: one shared result for each batch, and an index into it for each message.
+//!
+//! Sans-IO.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll, Waker};
+
+use smol_str::SmolStr;
+
+use crate::error::{Error, Result};
+use crate::lock::lock;
+
+/// A message that is queued: a future of where it was written.
+///
+/// It may be dropped: the message is written all the same.
+///
+/// **Cancel safety:** it may be polled, put aside and polled again, as `select!` does with `&mut delivery`.
+///
+/// # Errors
+/// [`Broker`](crate::ErrorKind::Broker), [`Connection`](crate::ErrorKind::Connection),
+/// [`Expired`](crate::ErrorKind::Expired), [`Closed`](crate::ErrorKind::Closed), …;
+/// [`Error::fate`] says whether the message may be in the log all the same.
+#[derive(Debug)]
+#[must_use = "whether the message was written is known only to who awaits this"]
+pub struct Delivery {
+    settled: Settling,
+    index: u32,
+}
+
+/// Where a message was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Written {
+    /// The partition's index.
+    pub partition: i32,
+    /// The place in the partition; `None` where the broker did not tell it, as with
+    /// [`RequiredAcks::None`](crate::RequiredAcks::None).
+    pub offset: Option<i64>,
+}
+
+impl Delivery {
+    pub(crate) fn new(result: Arc<BatchResult>, index: u32) -> Self {
+        Self { settled: Settling::new(result), index }
+    }
+
+    /// The partition that the balancer chose.
+    pub fn partition(&self) -> i32 {
+        self.settled.result.partition
+    }
+}
+
+impl Future for Delivery {
+    type Output = Result<Written>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let index = self.index;
+        self.settled.poll_outcomes(cx).map(|(partition, outcomes)| outcomes.of(partition, index))
+    }
+}
+
+/// The result of a batch, shared by its messages' [`Delivery`]s and the one that will settle it.
+#[derive(Debug)]
+pub(crate) struct BatchResult {
+    topic: SmolStr,
+    partition: i32,
+    outcomes: OnceLock<Outcomes>,
+    /// One for each future that waits, at most: as many as the batch has messages, and those that flush.
+    wakers: Mutex<Vec<Waker>>,
+}
+
+impl BatchResult {
+    pub(crate) fn new(topic: SmolStr, partition: i32) -> Self {
+        Self { topic, partition, outcomes: OnceLock::new(), wakers: Mutex::new(Vec::new()) }
+    }
+
+    /// Says what became of the batch, and wakes who waits. Only the first word counts.
+    pub(crate) fn settle(&self, outcome: Result<Option<i64>>) {
+        let outcome = outcome.map_err(|error| error.with_partition(&self.topic, self.partition));
+        if self.outcomes.set(Outcomes(vec![(0, outcome)])).is_ok() {
+            let wakers = std::mem::take(&mut *lock(&self.wakers));
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn outcome(&self) -> Option<Result<Option<i64>>> {
+        self.outcomes.get().map(|outcomes| outcomes.0[0].1.clone())
+    }
+}
+
+/// What became of the messages of a batch: from each first index on, until the next one. A batch that was sent whole has
+/// one entry, with the offset of its first message; one that was split has more.
+#[derive(Debug)]
+struct Outcomes(Vec<(u32, Result<Option<i64>>)>);
+
+impl Outcomes {
+    fn of(&self, partition: i32, index: u32) -> Result<Written> {
+        let after = self.0.partition_point(|(first, _)| *first <= index);
+        let Some((first, outcome)) = after.checked_sub(1).and_then(|at| self.0.get(at)) else {
+            debug_assert!(false, "no outcome for message {index}");
+            return Ok(Written { partition, offset: None });
+        };
+        let delta = i64::from(index - first);
+        outcome.clone().map(|base| Written { partition, offset: base.and_then(|base| base.checked_add(delta)) })
+    }
+
+    fn error(&self) -> Option<&Error> {
+        self.0.iter().find_map(|(_, outcome)| outcome.as_ref().err())
+    }
+}
+
+/// A future of a whole batch: done when the batch is settled; fails with its first error.
+#[derive(Debug)]
+pub(crate) struct Settling {
+    result: Arc<BatchResult>,
+    /// The waker of the last poll is at this place of the list.
+    place: Option<usize>,
+}
+
+impl Settling {
+    pub(crate) fn new(result: Arc<BatchResult>) -> Self {
+        Self { result, place: None }
+    }
+
+    fn poll_outcomes(&mut self, cx: &Context<'_>) -> Poll<(i32, &Outcomes)> {
+        if self.result.outcomes.get().is_none() {
+            let mut wakers = lock(&self.result.wakers);
+            // Looked at again under the lock: `settle` takes the list only after it has set the outcomes.
+            if self.result.outcomes.get().is_none() {
+                match self.place.and_then(|place| wakers.get_mut(place)) {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    None => {
+                        self.place = Some(wakers.len());
+                        wakers.push(cx.waker().clone());
+                    }
+                }
+                return Poll::Pending;
+            }
+        }
+        match self.result.outcomes.get() {
+            Some(outcomes) => Poll::Ready((self.result.partition, outcomes)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Future for Settling {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_outcomes(cx).map(|(_, outcomes)| outcomes.error().cloned().map_or(Ok(()), Err))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+        Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn every_message_learns_its_own_offset() {
+        let result = Arc::new(BatchResult::new("t".into(), 7));
+        let mut deliveries: Vec<_> = (0..3).map(|index| Delivery::new(Arc::clone(&result), index)).collect();
+        assert!(deliveries.iter_mut().all(|delivery| poll(delivery).is_pending()));
+        result.settle(Ok(Some(40)));
+        result.settle(Ok(Some(90)));
+        for (index, delivery) in deliveries.iter_mut().enumerate() {
+            let Poll::Ready(Ok(written)) = poll(delivery) else { panic!("not settled") };
+            assert_eq!(written, Written { partition: 7, offset: Some(40 + index as i64) });
+        }
+    }
+
+    #[test]
+    fn a_delivery_that_is_polled_often_waits_once() {
+        let result = Arc::new(BatchResult::new("t".into(), 0));
+        let mut delivery = Delivery::new(Arc::clone(&result), 0);
+        for _ in 0..10 {
+            assert!(poll(&mut delivery).is_pending());
+        }
+        assert_eq!(lock(&result.wakers).len(), 1);
+    }
+
+    #[test]
+    fn an_error_names_the_partition() {
+        let result = Arc::new(BatchResult::new("orders".into(), 3));
+        result.settle(Err(Error::new(ErrorKind::Closed)));
+        let Poll::Ready(Err(error)) = poll(&mut Delivery::new(result, 0)) else { panic!("not settled") };
+        assert_eq!(error.to_string(), "topic \"orders\" partition 3: the writer is closed");
+    }
+
+    #[test]
+    fn parts_of_a_split_batch_have_outcomes_of_their_own() {
+        let outcomes = Outcomes(vec![(0, Ok(Some(10))), (2, Err(Error::new(ErrorKind::Closed))), (3, Ok(Some(50)))]);
+        let offset = |index| outcomes.of(0, index).ok().map(|written| written.offset);
+        assert_eq!([0, 1, 2, 3, 4].map(offset), [Some(Some(10)), Some(Some(11)), None, Some(Some(50)), Some(Some(51))]);
+    }
+}

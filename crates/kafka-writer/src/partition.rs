@@ -1,0 +1,299 @@
+//! A partition as the callers see it: the batch that they append to, and those that became full.
+//!
+//! Sans-IO.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use kafka_conn::Message;
+use kafka_protocol::EncodeError;
+use kafka_protocol::records::BatchBuilder;
+use smol_str::SmolStr;
+
+use crate::buffers::Buffers;
+use crate::delivery::BatchResult;
+use crate::lock::lock;
+
+/// A partition of a topic that is written to. Callers append, the accumulator takes; the lock is held for one of these.
+///
+/// ```text
+///             append ──► current ──── full, by bytes or count ──► full ──► look(Full | Due)
+///                            └─────── old enough ────────────────────────► look(Due)
+/// ```
+///
+/// The accumulator watches only partitions that have something; [`Appended::attention`] says when it must look.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    /// Its number within the writer.
+    pub(crate) id: u64,
+    pub(crate) topic: SmolStr,
+    pub(crate) index: i32,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    current: Option<OpenBatch>,
+    /// Batches that take no more messages, oldest first. Bounded, as all of them, by the bytes that the writer buffers.
+    full: VecDeque<OpenBatch>,
+    /// Whether the accumulator watches this partition.
+    watched: bool,
+    /// Whether a note about this partition is on its way to the accumulator: never two.
+    noted: bool,
+}
+
+/// A batch that messages are encoded into.
+#[derive(Debug)]
+pub(crate) struct OpenBatch {
+    pub(crate) builder: BatchBuilder,
+    pub(crate) result: Arc<BatchResult>,
+    pub(crate) opened_at: Instant,
+    /// What its messages have taken of the writer's buffer, in bytes.
+    pub(crate) charged: usize,
+}
+
+/// When a batch is full.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BatchLimits {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Where a message went.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    pub(crate) result: Arc<BatchResult>,
+    pub(crate) index: u32,
+    /// Whether the accumulator has to be told, which the caller must do.
+    pub(crate) attention: bool,
+}
+
+/// Which batch to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    Nothing,
+    /// One that is full.
+    Full,
+    /// One that is full, or has lingered this long.
+    Due(Duration),
+}
+
+/// What there was.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) taken: Option<OpenBatch>,
+    /// When the current batch was opened, if it is next.
+    pub(crate) lingers_since: Option<Instant>,
+    /// When the oldest batch that is left was opened.
+    pub(crate) oldest: Option<Instant>,
+}
+
+impl Partition {
+    pub(crate) fn new(id: u64, topic: SmolStr, index: i32) -> Self {
+        Self { id, topic, index, open: Mutex::new(Open::default()) }
+    }
+
+    /// Encodes a message, that takes at most `charge` bytes, into the current batch, or a new one. The time is asked
+    /// for only where a batch is opened.
+    ///
+    /// # Errors
+    /// [`EncodeError`] where the message is too long for any batch.
+    pub(crate) fn append(
+        &self,
+        message: &Message,
+        timestamp: i64,
+        charge: usize,
+        limits: BatchLimits,
+        buffers: &Buffers,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Appended, EncodeError> {
+        let mut open = lock(&self.open);
+        let mut filled = open.close_unless_fits(message, timestamp, charge, limits);
+        let mut batch = open.current.take().unwrap_or_else(|| self.open_batch(buffers, now()));
+        let index = u32::try_from(batch.builder.count()).unwrap_or(u32::MAX);
+        let (key, value) = (message.key.as_deref(), message.value.as_deref());
+        let encoded = batch.builder.append(timestamp, key, value, headers(message));
+        if encoded.is_ok() {
+            batch.charged += charge;
+        }
+        let result = Arc::clone(&batch.result);
+        if batch.builder.count() >= limits.messages || batch.builder.len() >= limits.bytes {
+            open.full.push_back(batch);
+            filled = true;
+        } else if !batch.builder.is_empty() {
+            open.current = Some(batch);
+        }
+        encoded?;
+        Ok(Appended { result, index, attention: open.call_attention(filled) })
+    }
+
+    /// The accumulator begins to watch.
+    pub(crate) fn watch(&self) {
+        let mut open = lock(&self.open);
+        open.noted = false;
+        open.watched = true;
+    }
+
+    /// The accumulator stops to watch, if there is nothing.
+    pub(crate) fn release(&self) -> bool {
+        let mut open = lock(&self.open);
+        open.watched = open.current.is_some() || !open.full.is_empty();
+        !open.watched
+    }
+
+    /// Takes a batch, and looks what is left.
+    pub(crate) fn look(&self, now: Instant, want: Want) -> Look {
+        let mut open = lock(&self.open);
+        let taken = match want {
+            Want::Nothing => None,
+            Want::Full => open.full.pop_front(),
+            Want::Due(linger) => {
+                let due = |batch: &mut OpenBatch| batch.opened_at + linger <= now;
+                open.full.pop_front().or_else(|| open.current.take_if(due))
+            }
+        };
+        let current = open.current.as_ref().map(|batch| batch.opened_at);
+        let full = open.full.front().map(|batch| batch.opened_at);
+        Look { taken, lingers_since: current.filter(|_| full.is_none()), oldest: full.or(current) }
+    }
+
+    /// Takes the batches that have reached an age.
+    pub(crate) fn take_older(&self, now: Instant, age: Duration) -> Vec<OpenBatch> {
+        let old = |batch: &mut OpenBatch| batch.opened_at + age <= now;
+        let mut open = lock(&self.open);
+        let mut taken = Vec::new();
+        while let Some(batch) = open.full.pop_front_if(old) {
+            taken.push(batch);
+        }
+        taken.extend(open.current.take_if(old));
+        taken
+    }
+
+    /// Takes everything.
+    pub(crate) fn take_all(&self) -> Vec<OpenBatch> {
+        let mut open = lock(&self.open);
+        open.noted = false;
+        open.watched = false;
+        let current = open.current.take();
+        open.full.drain(..).chain(current).collect()
+    }
+
+    /// Closes the current batch to further messages, and adds the results of all batches to `results`.
+    pub(crate) fn flush(&self, results: &mut Vec<Arc<BatchResult>>) {
+        let mut open = lock(&self.open);
+        let current = open.current.take();
+        open.full.extend(current);
+        results.extend(open.full.iter().map(|batch| Arc::clone(&batch.result)));
+    }
+
+    fn open_batch(&self, buffers: &Buffers, now: Instant) -> OpenBatch {
+        let result = Arc::new(BatchResult::new(self.topic.clone(), self.index));
+        OpenBatch { builder: buffers.take(), result, opened_at: now, charged: 0 }
+    }
+}
+
+impl Open {
+    /// Closes the current batch if the message would make it too large.
+    fn close_unless_fits(&mut self, message: &Message, timestamp: i64, charge: usize, limits: BatchLimits) -> bool {
+        let fits = |batch: &OpenBatch| {
+            let len = batch.builder.len();
+            // The bound is nearly always enough to know.
+            len + charge <= limits.bytes || {
+                let (key, value) = (message.key.as_deref(), message.value.as_deref());
+                len + batch.builder.appended_len(timestamp, key, value, headers(message)) <= limits.bytes
+            }
+        };
+        let closed = self.current.take_if(|batch| !fits(batch));
+        let filled = closed.is_some();
+        self.full.extend(closed);
+        filled
+    }
+
+    fn call_attention(&mut self, filled: bool) -> bool {
+        let attention = !self.noted && (filled || !self.watched);
+        self.noted |= attention;
+        attention
+    }
+}
+
+/// The headers, as the encoder takes them.
+pub(crate) fn headers(message: &Message) -> impl ExactSizeIterator<Item = (&'_ str, Option<&'_ [u8]>)> + Clone {
+    message.headers.iter().map(|header| (header.key.as_str(), header.value.as_deref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(len: usize) -> Message {
+        Message { value: Some(vec![b'x'; len].into()), ..Message::default() }
+    }
+
+    struct Bench {
+        partition: Partition,
+        buffers: Buffers,
+        limits: BatchLimits,
+        start: Instant,
+    }
+
+    impl Bench {
+        fn new(messages: usize, bytes: usize) -> Self {
+            Self {
+                partition: Partition::new(0, "t".into(), 0),
+                buffers: Buffers::new(2),
+                limits: BatchLimits { messages, bytes },
+                start: Instant::now(),
+            }
+        }
+
+        fn append(&self, len: usize) -> Appended {
+            let now = || self.start;
+            self.partition.append(&message(len), 0, len + 40, self.limits, &self.buffers, now).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_batch_is_full_by_count() {
+        let bench = Bench::new(2, 1000);
+        let indexes: Vec<_> = (0..3).map(|_| bench.append(10).index).collect();
+        assert_eq!(indexes, [0, 1, 0]);
+        assert_eq!(bench.partition.look(bench.start, Want::Full).taken.unwrap().builder.count(), 2);
+        assert!(bench.partition.look(bench.start, Want::Full).taken.is_none());
+        assert_eq!(bench.partition.look(bench.start, Want::Due(Duration::ZERO)).taken.unwrap().builder.count(), 1);
+        assert!(bench.partition.release());
+    }
+
+    #[test]
+    fn a_batch_never_exceeds_its_bytes() {
+        let bench = Bench::new(1000, 300);
+        (0..100).for_each(|len| drop(bench.append(len)));
+        let batches = bench.partition.take_all();
+        assert!(batches.iter().all(|batch| batch.builder.len() <= 300));
+        assert_eq!(batches.iter().map(|batch| batch.builder.count()).sum::<usize>(), 100);
+        // Each could not have taken the first message of the next one.
+        assert!(batches.iter().rev().skip(1).all(|batch| batch.builder.len() > 300 - 110));
+    }
+
+    #[test]
+    fn attention_is_called_once_for_each_cause() {
+        let bench = Bench::new(2, 1000);
+        assert!(bench.append(1).attention, "nobody watches");
+        assert!(!bench.append(1).attention, "the note is on its way");
+        bench.partition.watch();
+        assert!(!bench.append(1).attention, "a current batch is watched");
+        assert!(bench.append(1).attention, "another batch is full");
+        assert!(!bench.append(1).attention && !bench.append(1).attention, "the note is on its way");
+    }
+
+    #[test]
+    fn a_batch_lingers_until_it_is_old_enough() {
+        let bench = Bench::new(10, 1000);
+        let linger = Duration::from_millis(5);
+        bench.append(1);
+        let look = bench.partition.look(bench.start, Want::Due(linger));
+        assert!(look.taken.is_none() && look.lingers_since == Some(bench.start));
+        let look = bench.partition.look(bench.start + linger, Want::Due(linger));
+        assert!(look.taken.is_some() && look.oldest.is_none());
+    }
+}

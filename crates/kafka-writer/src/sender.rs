@@ -1,0 +1,250 @@
+//! The task behind a writer: carries out what its accumulator says.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use kafka_conn::{BrokerId, Cluster, Transport};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+use crate::accumulator::{Accumulator, AccumulatorConfig, Answer, Leader, MAX_REQUESTS, ProduceBatches};
+use crate::broker::Broker;
+use crate::config::WriterConfig;
+use crate::delivery::BatchResult;
+use crate::error::ErrorKind;
+use crate::produce;
+use crate::seal::{Sealed, Sealer};
+use crate::shared::Shared;
+
+/// What a writer tells its sender.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Send everything; the answer is what to wait for.
+    Flush(oneshot::Sender<Vec<Arc<BatchResult>>>),
+    /// Send everything and end, by this time at the latest.
+    Close(Instant),
+}
+
+#[derive(Debug)]
+pub(crate) struct Sender {
+    shared: Arc<Shared>,
+    transport: Transport,
+    cluster: watch::Receiver<Arc<Cluster>>,
+    accumulator: Accumulator,
+    sealer: Sealer,
+    commands: mpsc::Receiver<Command>,
+    answers: mpsc::Receiver<Answer>,
+    /// For the tasks of brokers to come.
+    broker: Broker,
+    brokers: HashMap<BrokerId, mpsc::Sender<ProduceBatches>>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Open,
+    /// Until everything is written, or this time has come.
+    Closing(Option<Instant>),
+}
+
+/// What woke the task.
+enum Event {
+    /// Notes, or a timeout: what every step looks at.
+    Look,
+    Answer(Option<Answer>),
+    Sealed(Sealed),
+    Cluster(Result<(), watch::error::RecvError>),
+    Command(Option<Command>),
+}
+
+impl Sender {
+    pub(crate) fn spawn(shared: Arc<Shared>, transport: Transport, config: Arc<WriterConfig>) -> mpsc::Sender<Command> {
+        let (handle, commands) = mpsc::channel(MAX_COMMANDS);
+        let (to_sender, answers) = mpsc::channel(MAX_ANSWERS);
+        let rules = AccumulatorConfig {
+            linger: config.linger,
+            delivery_timeout: config.delivery_timeout,
+            retries: config.retries,
+            backoff: config.backoff.clone(),
+        };
+        let sender = Self {
+            sealer: Sealer::new(Arc::clone(&shared), Arc::clone(&config)),
+            shared,
+            cluster: transport.watch(),
+            broker: Broker { transport: transport.clone(), config, answers: to_sender },
+            transport,
+            accumulator: Accumulator::new(rules, fastrand::u64(..)),
+            commands,
+            answers,
+            brokers: HashMap::new(),
+            state: State::Open,
+        };
+        tokio::spawn(sender.run());
+        handle
+    }
+
+    async fn run(mut self) {
+        loop {
+            let now = Instant::now();
+            self.step(now);
+            if self.is_done(now) {
+                return;
+            }
+            let event = self.wait().await;
+            self.handle(Instant::now(), event);
+        }
+    }
+
+    /// Everything that can be done now.
+    fn step(&mut self, now: Instant) {
+        let now = now.into_std();
+        for partition in self.shared.take_notes() {
+            self.accumulator.handle_note(now, partition);
+        }
+        self.accumulator.handle_timeout(now);
+        self.seal(now);
+        self.send(now);
+        self.settle();
+        while let Some(topic) = self.accumulator.poll_stale() {
+            self.transport.request_refresh(&topic);
+        }
+    }
+
+    fn is_done(&self, now: Instant) -> bool {
+        let State::Closing(until) = self.state else { return false };
+        // Dropping the sender settles what is left.
+        self.accumulator.is_idle() && self.shared.close_notes_if_empty() || until.is_some_and(|until| until <= now)
+    }
+
+    async fn wait(&mut self) -> Event {
+        let until = if let State::Closing(until) = self.state { until } else { None };
+        let timeout = self.accumulator.poll_timeout().map(Instant::from_std);
+        let timeout = timeout.into_iter().chain(until).min();
+        let open = matches!(self.state, State::Open);
+        tokio::select! {
+            () = self.shared.noted() => Event::Look,
+            answer = self.answers.recv() => Event::Answer(answer),
+            sealed = self.sealer.next() => Event::Sealed(sealed),
+            changed = self.cluster.changed() => Event::Cluster(changed),
+            command = self.commands.recv(), if open || !self.commands.is_closed() => Event::Command(command),
+            () = sleep_until(timeout.unwrap_or_else(Instant::now)), if timeout.is_some() => Event::Look,
+        }
+    }
+
+    fn handle(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Look | Event::Answer(None) => {}
+            Event::Answer(Some(answer)) => self.accumulator.handle_answer(now.into_std(), answer),
+            Event::Sealed(sealed) => self.sealed(now.into_std(), sealed),
+            Event::Cluster(changed) => self.handle_cluster(now.into_std(), changed.is_ok()),
+            Event::Command(Some(Command::Flush(reply))) => self.flush(now.into_std(), reply),
+            Event::Command(Some(Command::Close(until))) => self.close(now.into_std(), Some(until)),
+            // Nobody has a handle any more.
+            Event::Command(None) => self.close(now.into_std(), None),
+        }
+    }
+
+    fn handle_cluster(&mut self, now: std::time::Instant, is_alive: bool) {
+        let cluster = Arc::clone(&self.cluster.borrow_and_update());
+        self.shared.topics.handle_cluster(&cluster);
+        self.accumulator.handle_cluster(now);
+        // A broker that left has at most the requests of its task, which ends when they are answered.
+        self.brokers.retain(|broker, _| cluster.broker(*broker).is_some());
+        debug_assert!(is_alive, "a transport is held, so its watch has a sender");
+    }
+
+    fn flush(&mut self, now: std::time::Instant, reply: oneshot::Sender<Vec<Arc<BatchResult>>>) {
+        // What was appended before the command must be known.
+        for partition in self.shared.take_notes() {
+            self.accumulator.handle_note(now, partition);
+        }
+        let _caller_is_gone = reply.send(self.accumulator.handle_flush(now));
+    }
+
+    fn close(&mut self, now: std::time::Instant, until: Option<Instant>) {
+        self.shared.start_closing();
+        self.accumulator.handle_close(now);
+        self.state = match self.state {
+            State::Open => State::Closing(until),
+            State::Closing(before) => State::Closing(before.into_iter().chain(until).min()),
+        };
+    }
+
+    fn seal(&mut self, now: std::time::Instant) {
+        while self.sealer.has_room() {
+            let Some(seal) = self.accumulator.poll_seal() else { return };
+            if let Some(sealed) = self.sealer.start(seal) {
+                self.sealed(now, sealed);
+            }
+        }
+    }
+
+    fn sealed(&mut self, now: std::time::Instant, sealed: Sealed) {
+        self.accumulator.handle_sealed(now, sealed.lane, sealed.batch, sealed.result);
+    }
+
+    fn send(&mut self, now: std::time::Instant) {
+        let cluster = Arc::clone(&self.cluster.borrow());
+        let leader = |topic: &str, partition| {
+            let broker = cluster.leader(topic, partition).ok()?;
+            let topic_id = cluster.topic(topic).map(|topic| topic.id).unwrap_or_default();
+            Some(Leader { broker, topic_id })
+        };
+        loop {
+            let requests = self.accumulator.poll_requests(now, leader);
+            if requests.is_empty() {
+                return;
+            }
+            for request in requests {
+                self.start(now, request);
+            }
+        }
+    }
+
+    fn start(&mut self, now: std::time::Instant, request: ProduceBatches) {
+        let queue = self.brokers.entry(request.broker).or_insert_with(|| self.broker.clone().spawn());
+        if let Err(error) = queue.try_send(request) {
+            debug_assert!(false, "the accumulator gives a broker no more than its queue takes: {error}");
+            let request = error.into_inner();
+            let unsent = kafka_conn::Error::new(kafka_conn::ErrorKind::ConnectionLost).with_unsent();
+            self.accumulator.handle_answer(now, produce::all(&request, &Err(produce::failure(unsent))));
+        }
+    }
+
+    fn settle(&mut self) {
+        while let Some(spent) = self.accumulator.poll_spent() {
+            self.shared.buffers.recycle(spent);
+        }
+        let released = self.accumulator.poll_released();
+        if released > 0 {
+            self.shared.room.add_permits(released);
+        }
+        while let Some(settled) = self.accumulator.poll_settled() {
+            settled.result.settle(settled.outcome);
+        }
+    }
+}
+
+/// However the task ends, also with its runtime: nobody waits for ever.
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.shared.start_closing();
+        let now = Instant::now().into_std();
+        for partition in self.shared.close_notes() {
+            self.accumulator.handle_note(now, partition);
+        }
+        if !self.accumulator.is_idle() {
+            self.shared.aborted.store(true, Ordering::Release);
+        }
+        let timed_out = matches!(self.state, State::Closing(Some(_)));
+        self.accumulator.handle_abort(&if timed_out { ErrorKind::CloseTimedOut } else { ErrorKind::Closed });
+        self.settle();
+        self.shared.room.close();
+    }
+}
+
+/// Callers of `flush` and `close` wait for room beyond that.
+const MAX_COMMANDS: usize = 16;
+/// Broker tasks wait for room beyond that.
+const MAX_ANSWERS: usize = 4 * MAX_REQUESTS;

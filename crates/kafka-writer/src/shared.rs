@@ -1,0 +1,98 @@
+//! What the callers and the sender's task share.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{Notify, Semaphore};
+
+use crate::buffers::Buffers;
+use crate::error::{Error, ErrorKind};
+use crate::lock::lock;
+use crate::partition::Partition;
+use crate::topics::Topics;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) topics: Topics,
+    pub(crate) buffers: Buffers,
+    /// A permit for each byte of the buffer that is free.
+    pub(crate) room: Semaphore,
+    /// Whether something was still to be written when the sender's time was over.
+    pub(crate) aborted: AtomicBool,
+    closing: AtomicBool,
+    notes: Mutex<Notes>,
+    wake: Notify,
+}
+
+/// Partitions that call for attention, each at most once.
+#[derive(Debug, Default)]
+struct Notes {
+    partitions: Vec<Arc<Partition>>,
+    /// Nobody reads them any more.
+    closed: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(topics: Topics, buffers: Buffers, room: usize) -> Self {
+        Self {
+            topics,
+            buffers,
+            room: Semaphore::new(room),
+            aborted: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            notes: Mutex::default(),
+            wake: Notify::new(),
+        }
+    }
+
+    /// Takes no more messages.
+    pub(crate) fn start_closing(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Tells the sender about a partition. When there is no sender any more, what the partition has is settled here.
+    pub(crate) fn note(&self, partition: Arc<Partition>) {
+        let mut notes = lock(&self.notes);
+        if notes.closed {
+            drop(notes);
+            return self.refuse(&partition);
+        }
+        notes.partitions.push(partition);
+        drop(notes);
+        self.wake.notify_one();
+    }
+
+    /// Waits for a note.
+    pub(crate) async fn noted(&self) {
+        self.wake.notified().await;
+    }
+
+    pub(crate) fn take_notes(&self) -> Vec<Arc<Partition>> {
+        std::mem::take(&mut lock(&self.notes).partitions)
+    }
+
+    /// Ends the taking of notes, unless there are some.
+    pub(crate) fn close_notes_if_empty(&self) -> bool {
+        let mut notes = lock(&self.notes);
+        notes.closed |= notes.partitions.is_empty();
+        notes.closed
+    }
+
+    /// Ends the taking of notes, and returns those that are left.
+    pub(crate) fn close_notes(&self) -> Vec<Arc<Partition>> {
+        let mut notes = lock(&self.notes);
+        notes.closed = true;
+        std::mem::take(&mut notes.partitions)
+    }
+
+    fn refuse(&self, partition: &Partition) {
+        for batch in partition.take_all() {
+            batch.result.settle(Err(Error::new(ErrorKind::Closed)));
+            self.room.add_permits(batch.charged);
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! The handle that applications write with.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use kafka_conn::{Message, Transport};
+use kafka_protocol::records::{BatchBuilder, BatchOptions};
+use tokio::runtime::Handle;
+use tokio::sync::{TryAcquireError, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use crate::buffers::Buffers;
+use crate::config::WriterConfig;
+use crate::delivery::{Delivery, Settling, Written};
+use crate::error::{Error, ErrorKind, Result, SendError, WriteErrors};
+use crate::partition::{BatchLimits, Partition, headers};
+use crate::sender::{Command, Sender};
+use crate::shared::Shared;
+use crate::topics::{Topic, Topics};
+
+/// Writes messages to the topics of a cluster.
+///
+/// It is a handle: clones share its queue, its buffer and its task. Messages of one caller reach each partition in the
+/// order in which they were sent, whatever is retried. When the last handle is dropped, what is queued is still written
+/// in the background; [`close`](Self::close) does the same and waits.
+///
+/// A message may be written twice where an answer is lost and its batch is sent again.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use kafka_conn::{BrokerAddress, Message, Transport, TransportConfig};
+/// use kafka_writer::{Writer, WriterConfig};
+///
+/// let bootstrap = BrokerAddress::parse_list("kafka-1,kafka-2")?;
+/// let transport = Transport::connect(TransportConfig { bootstrap, ..TransportConfig::default() }).await?;
+/// let writer = Writer::new(transport, WriterConfig { topic: Some("orders".into()), ..WriterConfig::default() })?;
+///
+/// let message = Message { key: Some("42".into()), value: Some("two apples".into()), ..Message::default() };
+/// let delivery = writer.send(message).await?;
+/// // Time for others: many messages share a request.
+/// let written = delivery.await?;
+/// println!("partition {}, offset {:?}", written.partition, written.offset);
+/// writer.close().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Writer {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Arc<WriterConfig>,
+    limits: BatchLimits,
+    transport: Transport,
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+    /// The topic of a writer that is bound to one.
+    bound: OnceLock<Arc<Topic>>,
+}
+
+impl Writer {
+    /// A writer over a transport, of which others may have clones. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig), also outside of a tokio runtime.
+    pub fn new(transport: Transport, config: WriterConfig) -> Result<Self> {
+        config.check()?;
+        if Handle::try_current().is_err() {
+            return Err(Error::new(ErrorKind::InvalidConfig("a writer is to be made within a tokio runtime")));
+        }
+        let config = Arc::new(config);
+        let topics = Topics::new(Arc::clone(&config.balancer));
+        // A quarter of what may be queued, so that idle buffers never matter beside used ones.
+        let buffers = Buffers::new((config.buffer_bytes / config.batch_bytes / 4).clamp(1, MAX_IDLE_BUFFERS));
+        let shared = Arc::new(Shared::new(topics, buffers, config.buffer_bytes));
+        let commands = Sender::spawn(Arc::clone(&shared), transport.clone(), Arc::clone(&config));
+        let limits = BatchLimits { messages: config.batch_messages, bytes: config.batch_bytes };
+        let bound = OnceLock::new();
+        Ok(Self { inner: Arc::new(Inner { config, limits, transport, shared, commands, bound }) })
+    }
+
+    /// How it was configured.
+    pub fn config(&self) -> &WriterConfig {
+        &self.inner.config
+    }
+
+    /// Queues a message, and returns where it will have been written. Waits for room in the buffer, and for a new
+    /// topic's metadata, at most [`max_block`](WriterConfig::max_block) in all.
+    ///
+    /// **Cancel safety:** dropping the future before it is done queues nothing. Once it is done, the message is written
+    /// whether or not anybody awaits its [`Delivery`].
+    ///
+    /// # Errors
+    /// [`NoTopic`](ErrorKind::NoTopic), [`TwoTopics`](ErrorKind::TwoTopics),
+    /// [`MessageTooLarge`](ErrorKind::MessageTooLarge), [`UnknownPartition`](ErrorKind::UnknownPartition),
+    /// [`Metadata`](ErrorKind::Metadata), [`NoRoom`](ErrorKind::NoRoom), [`Closed`](ErrorKind::Closed). The message
+    /// comes back with the error.
+    pub async fn send(&self, message: Message) -> Result<Delivery, SendError> {
+        self.inner.enqueue(&message).await.map_err(|error| SendError::new(message, error))
+    }
+
+    /// Queues a message if that is possible without waiting.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), with [`Full`](ErrorKind::Full) where there is no room, and
+    /// [`MetadataPending`](ErrorKind::MetadataPending) where the topic is not known yet, but now asked for.
+    pub fn try_send(&self, message: Message) -> Result<Delivery, SendError> {
+        self.inner.try_enqueue(&message).map_err(|error| SendError::new(message, error))
+    }
+
+    /// Writes messages, and waits until each is written or has failed. The result has an entry for each message, in
+    /// their order.
+    ///
+    /// **Cancel safety:** dropping the future keeps those messages from being queued that are not yet; the others are
+    /// written.
+    ///
+    /// # Errors
+    /// [`WriteErrors`] if at least one message failed, with the outcome of each one.
+    pub async fn write_messages(&self, messages: &[Message]) -> Result<Vec<Written>, WriteErrors> {
+        let mut queued = Vec::with_capacity(messages.len());
+        for message in messages {
+            queued.push(self.inner.enqueue(message).await);
+        }
+        let mut outcomes = Vec::with_capacity(queued.len());
+        for delivery in queued {
+            outcomes.push(match delivery {
+                Ok(delivery) => delivery.await,
+                Err(error) => Err(error),
+            });
+        }
+        if outcomes.iter().any(Result::is_err) {
+            return Err(WriteErrors::new(outcomes));
+        }
+        Ok(outcomes.into_iter().flatten().collect())
+    }
+
+    /// Sends what is queued without lingering, and waits until it is written or has failed. Messages that are sent
+    /// meanwhile are not waited for.
+    ///
+    /// **Cancel safety:** dropping the future ends the waiting only.
+    ///
+    /// # Errors
+    /// The first failure among the messages that were queued; [`Closed`](ErrorKind::Closed).
+    pub async fn flush(&self) -> Result<()> {
+        let closed = || Error::new(ErrorKind::Closed);
+        let (reply, batches) = oneshot::channel();
+        self.inner.commands.send(Command::Flush(reply)).await.map_err(|_| closed())?;
+        let mut outcome = Ok(());
+        for batch in batches.await.map_err(|_| closed())? {
+            outcome = outcome.and(Settling::new(batch).await);
+        }
+        outcome
+    }
+
+    /// Takes no more messages, writes those that are queued, and ends; for all handles. Takes at most the delivery
+    /// timeout ([`close_within`](Self::close_within)).
+    ///
+    /// # Errors
+    /// As [`close_within`](Self::close_within).
+    pub async fn close(&self) -> Result<()> {
+        self.close_within(self.inner.config.delivery_timeout).await
+    }
+
+    /// [`close`](Self::close) with another limit to the time it takes. What is not written by then fails, with
+    /// [`CloseTimedOut`](ErrorKind::CloseTimedOut). To close again does nothing but wait.
+    ///
+    /// **Cancel safety:** dropping the future ends the waiting only.
+    ///
+    /// # Errors
+    /// [`CloseTimedOut`](ErrorKind::CloseTimedOut) if something was left. Failures of single messages are their
+    /// [`Delivery`]s' to tell.
+    pub async fn close_within(&self, timeout: Duration) -> Result<()> {
+        let inner = &self.inner;
+        inner.shared.start_closing();
+        let until = Instant::now() + timeout.min(MAX_TIMEOUT);
+        if inner.commands.send(Command::Close(until)).await.is_ok() {
+            inner.commands.closed().await;
+        }
+        match inner.shared.aborted.load(Ordering::Acquire) {
+            true => Err(Error::new(ErrorKind::CloseTimedOut)),
+            false => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("config", &self.inner.config).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    async fn enqueue(&self, message: &Message) -> Result<Delivery> {
+        let (name, charge) = self.check(message)?;
+        let mut until = None;
+        let topic = match self.known(name) {
+            Some(topic) => topic,
+            None => self.load(name, self.patience(&mut until)).await?,
+        };
+        let partition = topic.choose(message)?;
+        match self.shared.room.try_acquire_many(charge) {
+            Ok(room) => room.forget(),
+            Err(TryAcquireError::Closed) => return Err(Error::new(ErrorKind::Closed)),
+            Err(TryAcquireError::NoPermits) => self.wait_for_room(charge, self.patience(&mut until)).await?,
+        }
+        self.append(partition, message, charge)
+    }
+
+    fn try_enqueue(&self, message: &Message) -> Result<Delivery> {
+        let (name, charge) = self.check(message)?;
+        let topic = match self.known(name) {
+            Some(topic) => topic,
+            None => self.load_now(name)?,
+        };
+        let partition = topic.choose(message)?;
+        match self.shared.room.try_acquire_many(charge) {
+            Ok(room) => room.forget(),
+            Err(TryAcquireError::Closed) => return Err(Error::new(ErrorKind::Closed)),
+            Err(TryAcquireError::NoPermits) => return Err(Error::new(ErrorKind::Full)),
+        }
+        self.append(partition, message, charge)
+    }
+
+    /// The message's topic, and the bytes that it takes of the buffer, at most what it takes in a batch.
+    fn check<'a>(&'a self, message: &'a Message) -> Result<(&'a str, u32)> {
+        if self.shared.is_closing() {
+            return Err(Error::new(ErrorKind::Closed));
+        }
+        let name = match (&self.config.topic, message.topic.as_str()) {
+            (Some(topic), "") => topic.as_str(),
+            (Some(_), _) => return Err(Error::new(ErrorKind::TwoTopics).with_topic(&message.topic)),
+            (None, "") => return Err(Error::new(ErrorKind::NoTopic)),
+            (None, topic) => topic,
+        };
+        let charge = longest(message);
+        let limit = self.limits.bytes;
+        if charge.saturating_add(MAX_BATCH_HEADER) > limit {
+            let size = size_alone(message);
+            if size > limit {
+                return Err(Error::new(ErrorKind::MessageTooLarge { size, limit }).with_topic(&name.into()));
+            }
+        }
+        u32::try_from(charge).map(|charge| (name, charge)).map_err(|_| Error::new(ErrorKind::Encode))
+    }
+
+    fn known(&self, name: &str) -> Option<Arc<Topic>> {
+        match &self.config.topic {
+            Some(_) => self.bound.get().cloned(),
+            None => self.shared.topics.find(name),
+        }
+    }
+
+    async fn load(&self, name: &str, until: Instant) -> Result<Arc<Topic>> {
+        let failed = || Error::new(ErrorKind::Metadata).with_topic(&name.into());
+        match timeout_at(until, self.transport.topic(name)).await {
+            Ok(Ok(topic)) => Ok(self.adopt(&topic)),
+            Ok(Err(error)) => Err(failed().with_source(error)),
+            Err(_) => {
+                let (step, after) = (kafka_conn::Step::Metadata, Some(self.config.max_block));
+                let timeout = kafka_conn::Error::new(kafka_conn::ErrorKind::Timeout { step, after });
+                Err(failed().with_source(timeout))
+            }
+        }
+    }
+
+    fn load_now(&self, name: &str) -> Result<Arc<Topic>> {
+        let cluster = self.transport.cluster();
+        match cluster.topic(name).filter(|topic| topic.check().is_ok()) {
+            Some(topic) => Ok(self.adopt(topic)),
+            None => {
+                self.transport.request_refresh(name);
+                Err(Error::new(ErrorKind::MetadataPending).with_topic(&name.into()))
+            }
+        }
+    }
+
+    fn adopt(&self, topic: &kafka_conn::Topic) -> Arc<Topic> {
+        let topic = self.shared.topics.insert(topic);
+        match &self.config.topic {
+            Some(_) => Arc::clone(self.bound.get_or_init(|| topic)),
+            None => topic,
+        }
+    }
+
+    async fn wait_for_room(&self, bytes: u32, until: Instant) -> Result<()> {
+        match timeout_at(until, self.shared.room.acquire_many(bytes)).await {
+            Ok(Ok(room)) => {
+                room.forget();
+                Ok(())
+            }
+            Ok(Err(_)) => Err(Error::new(ErrorKind::Closed)),
+            Err(_) => Err(Error::new(ErrorKind::NoRoom { after: self.config.max_block })),
+        }
+    }
+
+    /// Until when to wait, from the first wait on.
+    fn patience(&self, until: &mut Option<Instant>) -> Instant {
+        *until.get_or_insert_with(|| Instant::now() + self.config.max_block)
+    }
+
+    /// Encodes the message into its partition's batch. Its room is taken already.
+    fn append(&self, partition: Arc<Partition>, message: &Message, charge: u32) -> Result<Delivery> {
+        let charge = charge as usize;
+        let now = || Instant::now().into_std();
+        let timestamp = timestamp(message);
+        match partition.append(message, timestamp, charge, self.limits, &self.shared.buffers, now) {
+            Ok(appended) => {
+                if appended.attention {
+                    self.shared.note(partition);
+                }
+                Ok(Delivery::new(appended.result, appended.index))
+            }
+            Err(error) => {
+                self.shared.room.add_permits(charge);
+                Err(Error::new(ErrorKind::Encode).with_topic(&partition.topic).with_source(error))
+            }
+        }
+    }
+}
+
+/// Milliseconds since 1970, of the message or of now.
+fn timestamp(message: &Message) -> i64 {
+    let time = message.timestamp.unwrap_or_else(SystemTime::now);
+    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => millis(since),
+        Err(before) => -millis(before.duration()),
+    }
+}
+
+/// The most bytes that the message can take in a batch.
+fn longest(message: &Message) -> usize {
+    let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let content = len(message.key.as_deref()).saturating_add(len(message.value.as_deref()));
+    headers(message).fold(content.saturating_add(MAX_RECORD_OVERHEAD), |sum, (key, value)| {
+        sum.saturating_add(key.len()).saturating_add(len(value)).saturating_add(2 * MAX_VARINT)
+    })
+}
+
+/// What a batch with this message alone takes.
+fn size_alone(message: &Message) -> usize {
+    let empty = BatchBuilder::new(BatchOptions::default());
+    let (key, value) = (message.key.as_deref(), message.value.as_deref());
+    empty.len().saturating_add(empty.appended_len(timestamp(message), key, value, headers(message)))
+}
+
+const MAX_VARINT: usize = 5;
+/// Length, attributes, timestamp (up to 10 bytes), offset, the lengths of key and value, the number of headers.
+const MAX_RECORD_OVERHEAD: usize = 5 * MAX_VARINT + 10 + 1;
+/// No batch's header is longer.
+const MAX_BATCH_HEADER: usize = 61;
+const MAX_IDLE_BUFFERS: usize = 16;
+/// About 24 days, as in the configuration.
+const MAX_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);

@@ -1,0 +1,117 @@
+//! Flushing, closing, dropping.
+
+use std::time::Duration;
+
+use kafka_writer::{ErrorKind, Fate, Writer, WriterConfig};
+
+use crate::cluster::{Cluster, Reaction};
+use crate::{config, message};
+
+fn patient(topic: &str) -> WriterConfig {
+    WriterConfig { linger: Duration::from_secs(60), ..config(topic) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_sends_what_is_queued_and_waits() {
+    let cluster = Cluster::new("t", &[1, 2]);
+    let writer = Writer::new(cluster.transport().await, patient("t")).unwrap();
+    for number in 0..10 {
+        drop(writer.send(message(number.to_string())).await.unwrap());
+    }
+    assert!(cluster.produced().is_empty());
+    writer.flush().await.unwrap();
+    assert_eq!(cluster.log("t", 0).len() + cluster.log("t", 1).len(), 10);
+    cluster.react(&[Reaction::Refuse(87)]);
+    drop(writer.send(message("bad")).await.unwrap());
+    assert_eq!(writer.flush().await.unwrap_err().fate(), Fate::NotPersisted);
+    writer.flush().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_writes_what_is_queued() {
+    let cluster = Cluster::new("t", &[1]);
+    let writer = Writer::new(cluster.transport().await, patient("t")).unwrap();
+    let delivery = writer.send(message("x")).await.unwrap();
+    writer.close().await.unwrap();
+    assert_eq!(delivery.await.unwrap().offset, Some(0));
+    assert_eq!(writer.send(message("y")).await.unwrap_err().error().kind(), &ErrorKind::Closed);
+    assert_eq!(writer.flush().await.unwrap_err().kind(), &ErrorKind::Closed);
+    writer.close().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_ends_in_time() {
+    let cluster = Cluster::new("t", &[1]);
+    cluster.react(&[Reaction::Silence; 10]);
+    let writer = Writer::new(cluster.transport().await, config("t")).unwrap();
+    let delivery = writer.send(message("x")).await.unwrap();
+    let before = tokio::time::Instant::now();
+    let error = writer.close_within(Duration::from_secs(3)).await.unwrap_err();
+    assert_eq!((error.kind(), before.elapsed().as_secs()), (&ErrorKind::CloseTimedOut, 3));
+    let error = delivery.await.unwrap_err();
+    assert_eq!((error.kind(), error.fate()), (&ErrorKind::CloseTimedOut, Fate::PossiblyPersisted));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_last_handle_writes_what_is_queued() {
+    let cluster = Cluster::new("t", &[1]);
+    let writer = Writer::new(cluster.transport().await, patient("t")).unwrap();
+    let delivery = writer.send(message("x")).await.unwrap();
+    drop(writer.clone());
+    drop(writer);
+    assert_eq!(delivery.await.unwrap().offset, Some(0));
+}
+
+#[test]
+fn the_end_of_the_runtime_ends_the_waiting() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (first, second) = (runtime(), runtime());
+    let cluster = Cluster::new("t", &[1]);
+    let (writer, delivery) = first.block_on(async {
+        let writer = Writer::new(cluster.transport().await, patient("t")).unwrap();
+        let delivery = writer.send(message("x")).await.unwrap();
+        (writer, delivery)
+    });
+    drop(first);
+    assert_eq!(second.block_on(delivery).unwrap_err().kind(), &ErrorKind::Closed);
+    assert_eq!(second.block_on(writer.send(message("y"))).unwrap_err().error().kind(), &ErrorKind::Closed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_callers_and_a_close_in_their_midst() {
+    let cluster = Cluster::new("t", &[1, 2, 3, 1, 2, 3]);
+    let config = WriterConfig { batch_messages: 7, linger: Duration::ZERO, ..config("t") };
+    let writer = Writer::new(cluster.transport().await, config).unwrap();
+    let callers: Vec<_> = (0..8)
+        .map(|_| {
+            let writer = writer.clone();
+            tokio::spawn(async move {
+                let mut deliveries = Vec::new();
+                while let Ok(delivery) = writer.send(message("x")).await {
+                    deliveries.push(delivery);
+                    tokio::task::yield_now().await;
+                }
+                let mut written = 0;
+                for delivery in deliveries {
+                    match delivery.await {
+                        Ok(_) => written += 1,
+                        Err(error) => {
+                            assert_eq!((error.kind(), error.fate()), (&ErrorKind::Closed, Fate::NotPersisted))
+                        }
+                    }
+                }
+                written
+            })
+        })
+        .collect();
+    let in_the_logs = || (0..6).map(|partition| cluster.log("t", partition).len()).sum::<usize>();
+    while in_the_logs() < 2000 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    writer.close().await.unwrap();
+    let mut written = 0;
+    for caller in callers {
+        written += caller.await.unwrap();
+    }
+    assert_eq!(in_the_logs(), written);
+}

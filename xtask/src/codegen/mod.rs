@@ -1,0 +1,101 @@
+//! The generated part of `kafka-protocol`: declarations, no logic.
+//!
+//! ```text
+//! schema/kafka.schema ── parse ──> Message ── layout ──> File ── emit ──────> messages/*.rs
+//!                                     └──────────────────┴────── tables ────> messages/mod.rs, api_key/table.rs
+//! schema/errors.tsv, error-texts.tsv ── errors ───────────────── tables ────> error_code/table.rs
+//! ```
+//!
+//! All of it goes through rustfmt, and only then to its place; `--check` compares instead of writing.
+
+mod docs;
+mod emit;
+mod errors;
+mod layout;
+mod names;
+mod output;
+mod parse;
+mod schema;
+mod tables;
+mod validate;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use output::Output;
+
+/// Write the generated files of `kafka-protocol`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Command {
+    /// Only compare: fail and name the files that differ, are missing, or should not be there
+    #[arg(long)]
+    check: bool,
+}
+
+impl Command {
+    /// Does what the command line asks for.
+    pub(crate) fn run(&self) -> Result<(), Error> {
+        if self.check { check() } else { current()?.write() }
+    }
+}
+
+/// Fails and names the generated files that are not what the schema makes them.
+pub(crate) fn check() -> Result<(), Error> {
+    current()?.check()
+}
+
+fn current() -> Result<Output, Error> {
+    generate(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/kafka-protocol"))
+}
+
+/// Why nothing was generated, or that something is stale.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("schema/kafka.schema, {0}")]
+    Syntax(#[from] parse::SyntaxError),
+    #[error("schema/kafka.schema: {0}")]
+    Invalid(#[from] validate::Invalid),
+    #[error(transparent)]
+    Homeless(#[from] layout::Homeless),
+    #[error("schema/{0}")]
+    Table(#[from] errors::TableError),
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("rustfmt: {0}")]
+    Rustfmt(String),
+    #[error("stale, run `cargo xtask codegen`:\n{}", .0.join("\n"))]
+    Stale(Vec<String>),
+}
+
+fn generate(protocol: &Path) -> Result<Output, Error> {
+    let text = read(&protocol.join("schema/kafka.schema"))?;
+    let messages = parse::schema(&text)?;
+    validate::messages(&messages)?;
+    let files = layout::files(&messages)?;
+
+    let mut output = Output::new(protocol.join("src"));
+    for file in &files {
+        output.add(&format!("messages/{}.rs", file.module), emit::file(file));
+    }
+    output.add("messages/mod.rs", tables::modules(&files));
+    output.add("api_key/table.rs", tables::api_keys(&messages));
+    let facts = read(&protocol.join("schema/errors.tsv"))?;
+    let texts = read(&protocol.join("schema/error-texts.tsv"))?;
+    output.add("error_code/table.rs", tables::error_codes(&errors::codes(&facts, &texts)?));
+    output.formatted()
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|source| Error::Io { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn committed_files_are_current() {
+        Command { check: true }.run().unwrap();
+    }
+}

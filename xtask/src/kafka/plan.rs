@@ -1,0 +1,215 @@
+//! Turns a [`Config`] into nodes: ids, roles, ports and the `server.properties` of each. Pure, but for the ports it is given.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use super::properties::Properties;
+use super::{Config, Error, Result};
+
+/// The listener between brokers: plaintext whatever the clients use, so that readiness is probed alike on every cluster.
+const INTERNAL: &str = "INTERNAL";
+const CONTROLLER: &str = "CONTROLLER";
+/// The isolated controller's node id, clear of any broker's.
+const CONTROLLER_ID: i32 = 100;
+/// Below the range from which Linux and macOS give ports to outgoing connections: a broker that restarts must find its
+/// port free again.
+const PORTS: (u16, u16) = (20_000, 32_000);
+
+/// One node as it shall run.
+#[derive(Debug, Clone)]
+pub(crate) struct NodePlan {
+    pub(crate) id: i32,
+    /// Its files: properties, log, data.
+    pub(crate) directory: PathBuf,
+    /// The client listeners, in the order of the config; empty on an isolated controller.
+    pub(crate) listeners: Vec<(String, SocketAddr)>,
+    /// The internal listener of a broker.
+    pub(crate) internal: Option<SocketAddr>,
+    pub(crate) properties: Properties,
+}
+
+impl NodePlan {
+    /// Where Kafka keeps its records, `log.dirs`.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+}
+
+/// How many ports [`nodes`] takes.
+pub(crate) fn port_count(config: &Config) -> usize {
+    usize::from(config.brokers) * (config.listeners.len() + 1) + 1
+}
+
+/// The nodes of `config` below `directory`, the isolated controller first.
+pub(crate) fn nodes(config: &Config, directory: &Path, ports: &[u16]) -> Vec<NodePlan> {
+    let mut addresses = ports.iter().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, *port)));
+    let mut next = || addresses.next().expect("port_count ports");
+    let controller = next();
+    let mut nodes = Vec::new();
+    if config.brokers > 1 {
+        nodes.push(isolated_controller(config, directory, controller));
+    }
+    for id in 1..=i32::from(config.brokers) {
+        let listeners = config.listeners.iter().map(|listener| (listener.name.clone(), next())).collect();
+        nodes.push(broker(config, directory, controller, id, listeners, next()));
+    }
+    nodes
+}
+
+/// `count` distinct ports that nobody listens on now. Another process may still take one before the broker does.
+pub(crate) fn free_ports(count: usize) -> Result<Vec<u16>> {
+    const ATTEMPTS: usize = 1000;
+    let (first, last) = PORTS;
+    // Held until all are found, so that they differ.
+    let held: Vec<TcpListener> = (0..ATTEMPTS)
+        .filter_map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, fastrand::u16(first..=last))).ok())
+        .take(count)
+        .collect();
+    if held.len() < count {
+        return Err(Error::NoPort { first, last });
+    }
+    Ok(held.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.port()).collect())
+}
+
+fn isolated_controller(config: &Config, directory: &Path, address: SocketAddr) -> NodePlan {
+    let mut plan = node(CONTROLLER_ID, "controller", directory);
+    let properties = &mut plan.properties;
+    properties.set("controller.quorum.voters", format!("{CONTROLLER_ID}@{address}"));
+    properties.set("listeners", format!("{CONTROLLER}://{address}"));
+    properties.set("listener.security.protocol.map", protocol_map(config));
+    finish(config, &mut plan);
+    plan
+}
+
+fn broker(
+    config: &Config,
+    directory: &Path,
+    controller: SocketAddr,
+    id: i32,
+    listeners: Vec<(String, SocketAddr)>,
+    internal: SocketAddr,
+) -> NodePlan {
+    let combined = config.brokers == 1;
+    let mut plan = node(id, if combined { "broker,controller" } else { "broker" }, directory);
+    let mut bound: Vec<String> = listeners.iter().map(|(name, address)| format!("{name}://{address}")).collect();
+    bound.push(format!("{INTERNAL}://{internal}"));
+    if combined {
+        bound.push(format!("{CONTROLLER}://{controller}"));
+    }
+    let voter = if combined { id } else { CONTROLLER_ID };
+    let properties = &mut plan.properties;
+    properties.set("controller.quorum.voters", format!("{voter}@{controller}"));
+    properties.set("listeners", bound.join(","));
+    properties.set("listener.security.protocol.map", protocol_map(config));
+    properties.set("inter.broker.listener.name", INTERNAL);
+    plan.listeners = listeners;
+    plan.internal = Some(internal);
+    finish(config, &mut plan);
+    plan
+}
+
+fn node(id: i32, roles: &str, directory: &Path) -> NodePlan {
+    let mut plan = NodePlan {
+        id,
+        directory: directory.join(format!("node-{id}")),
+        listeners: Vec::new(),
+        internal: None,
+        properties: Properties::default(),
+    };
+    plan.properties.set("node.id", id);
+    plan.properties.set("process.roles", roles);
+    plan.properties.set("controller.listener.names", CONTROLLER);
+    plan.properties.set("log.dirs", plan.data().display());
+    plan
+}
+
+fn protocol_map(config: &Config) -> String {
+    let clients = config.listeners.iter().map(|l| format!("{}:{}", l.name, l.security_protocol.name()));
+    let own = [INTERNAL, CONTROLLER].map(|name| format!("{name}:PLAINTEXT"));
+    clients.chain(own).collect::<Vec<_>>().join(",")
+}
+
+/// Adds what every node of the cluster shares. The user's properties come last: they win.
+fn finish(config: &Config, plan: &mut NodePlan) {
+    let replicas = config.brokers.min(3);
+    let in_sync = if replicas == 3 { 2 } else { 1 };
+    let properties = &mut plan.properties;
+    properties.set("auto.create.topics.enable", false);
+    properties.set("num.partitions", 1);
+    properties.set("default.replication.factor", replicas);
+    properties.set("min.insync.replicas", in_sync);
+    properties.set("group.initial.rebalance.delay.ms", 0);
+    internal_topics(properties, replicas, in_sync);
+    // The default, 128 MB for each broker, is a third of its heap.
+    properties.set("log.cleaner.dedupe.buffer.size", 4 << 20);
+    // A dead broker's partitions move in 3 s, not 12, and its successor can register as soon.
+    properties.set("broker.session.timeout.ms", 2000);
+    properties.set("broker.heartbeat.interval.ms", 400);
+    for (name, value) in &config.properties {
+        properties.set(name, value);
+    }
+}
+
+/// Few partitions: the default of 50 each would take longer to create than most tests run.
+fn internal_topics(properties: &mut Properties, replicas: u8, in_sync: u8) {
+    properties.set("offsets.topic.num.partitions", 4);
+    properties.set("offsets.topic.replication.factor", replicas);
+    for topic in ["transaction.state.log", "share.coordinator.state.topic"] {
+        properties.set(format!("{topic}.num.partitions"), 4);
+        properties.set(format!("{topic}.replication.factor"), replicas);
+        properties.set(format!("{topic}.min.isr"), in_sync);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(brokers: u8, properties: &[(&str, &str)]) -> Vec<NodePlan> {
+        let properties = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let config = Config { brokers, properties, ..Config::default() };
+        let ports: Vec<u16> = (1..).take(port_count(&config)).collect();
+        nodes(&config, Path::new("/cluster"), &ports)
+    }
+
+    fn assert_lines(plan: &NodePlan, lines: &[&str]) {
+        let text = plan.properties.to_string();
+        for line in lines {
+            assert!(text.lines().any(|found| found == *line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn one_broker_is_its_own_controller() {
+        let plans = plan(1, &[]);
+        assert_eq!(plans.len(), 1);
+        let listeners = "listeners=PLAINTEXT://127.0.0.1:2,INTERNAL://127.0.0.1:3,CONTROLLER://127.0.0.1:1";
+        assert_lines(
+            &plans[0],
+            &["process.roles=broker,controller", "controller.quorum.voters=1@127.0.0.1:1", listeners],
+        );
+        assert_lines(&plans[0], &["log.dirs=/cluster/node-1/data", "offsets.topic.replication.factor=1"]);
+    }
+
+    #[test]
+    fn several_brokers_get_an_isolated_controller() {
+        let plans = plan(3, &[]);
+        assert_eq!(plans.iter().map(|plan| plan.id).collect::<Vec<_>>(), [100, 1, 2, 3]);
+        assert_lines(&plans[0], &["process.roles=controller", "listeners=CONTROLLER://127.0.0.1:1"]);
+        assert_lines(&plans[3], &["process.roles=broker", "controller.quorum.voters=100@127.0.0.1:1"]);
+        assert_lines(&plans[3], &["min.insync.replicas=2", "listeners=PLAINTEXT://127.0.0.1:6,INTERNAL://127.0.0.1:7"]);
+    }
+
+    #[test]
+    fn given_properties_win() {
+        assert_lines(&plan(1, &[("auto.create.topics.enable", "true")])[0], &["auto.create.topics.enable=true"]);
+    }
+
+    #[test]
+    fn free_ports_differ() {
+        let mut ports = free_ports(20).unwrap();
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), 20);
+    }
+}

@@ -1,0 +1,74 @@
+//! Chores of the workspace, run as `cargo xtask …`; `cargo xtask help` lists them.
+#![allow(clippy::print_stdout, reason = "a chore answers on standard output")]
+
+mod codegen;
+mod demo;
+mod kafka;
+mod oracle;
+mod suite;
+mod test;
+mod tidy;
+mod vectors;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of this workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    Codegen(codegen::Command),
+    Demo(demo::Arguments),
+    /// Run real Apache Kafka from its Maven artifacts (needs a JDK and Maven, no Docker)
+    #[command(subcommand)]
+    Kafka(kafka::Command),
+    /// Let Apache Kafka's own classes judge messages and record batches that we wrote (needs a JDK and Maven)
+    Oracle {
+        /// What the random messages are made from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Messages of each version of each message, and record batches of each form
+        #[arg(long, default_value_t = 20)]
+        count: usize,
+    },
+    Test(test::Arguments),
+    /// Check the rules of the house: sans-IO modules, generated files, the file map, dependencies
+    Tidy,
+    /// Check our codecs against every line of a folder of golden vectors (*.jsonl, *.jsonl.gz)
+    Vectors {
+        /// The folder
+        folder: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().chore) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> Result<(), Box<dyn Error>> {
+    match chore {
+        Chore::Codegen(command) => command.run()?,
+        Chore::Demo(arguments) => arguments.run()?,
+        Chore::Kafka(command) => command.run()?,
+        Chore::Oracle { seed, count } => oracle::run(seed, count)?,
+        Chore::Test(arguments) => arguments.run()?,
+        Chore::Tidy => tidy::run()?,
+        Chore::Vectors { folder } => vectors::run(&folder)?,
+    }
+    Ok(())
+}

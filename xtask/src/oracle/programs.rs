@@ -1,0 +1,79 @@
+//! The Java programs of the oracle: compiled against a release's jars, fed on standard input.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Error;
+use crate::kafka::{IoContext, Release};
+
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// A program that is ready to run with one release.
+pub(super) struct Program<'a> {
+    release: &'a Release,
+    class: &'static str,
+    folder: PathBuf,
+}
+
+impl<'a> Program<'a> {
+    /// Compiles `source`, the text of the class `class`, against the release's jars.
+    pub(super) fn compile(release: &'a Release, class: &'static str, source: &str) -> Result<Self, Error> {
+        let folder = release.programs();
+        fs::create_dir_all(&folder).context(|| format!("create {}", folder.display()))?;
+        let file = folder.join(format!("{class}.java"));
+        fs::write(&file, source).context(|| format!("write {}", file.display()))?;
+        release.compile(&folder, &file)?;
+        Ok(Self { release, class, folder })
+    }
+
+    /// The messages and versions that the release knows, as (api, dir, first version, last version).
+    pub(super) fn table(&self) -> Result<Vec<Row>, Error> {
+        let table = self.run("table", b"")?;
+        table.lines().filter_map(|line| Row::parse(line).transpose()).collect()
+    }
+
+    /// Lets the program judge `lines`, and returns how many it found good.
+    ///
+    /// # Errors
+    /// Where Java finds a line bad, with its reasons, or does not know the message of a line.
+    pub(super) fn check(&self, lines: &str) -> Result<usize, Error> {
+        let answer = self.run("check", lines.as_bytes())?;
+        let good = answer.lines().last().and_then(|last| last.split_once(" good, 0 bad")?.0.parse().ok());
+        match (good, lines.lines().count()) {
+            (Some(good), count) if good == count => Ok(good),
+            _ => Err(Error::Answer(answer)),
+        }
+    }
+
+    fn run(&self, verb: &str, input: &[u8]) -> Result<String, Error> {
+        let output = self.release.run(&self.folder, self.class, &[verb], input, LIMIT)?;
+        String::from_utf8(output).map_err(|error| Error::Answer(error.to_string()))
+    }
+}
+
+/// One message of a release.
+pub(super) struct Row {
+    pub(super) api: String,
+    pub(super) dir: String,
+    pub(super) versions: std::ops::RangeInclusive<i16>,
+}
+
+impl Row {
+    /// Reads a row of the table: dir, key, api, versions and more; `None` for a message without versions.
+    fn parse(line: &str) -> Result<Option<Self>, Error> {
+        let unknown = || Error::Answer(line.to_owned());
+        let mut columns = line.split('\t');
+        let (Some(dir), Some(_key), Some(api), Some(versions)) =
+            (columns.next(), columns.next(), columns.next(), columns.next())
+        else {
+            return Err(unknown());
+        };
+        if versions == "none" {
+            return Ok(None);
+        }
+        let (min, max) = versions.split_once('-').unwrap_or((versions, versions));
+        let number = |text: &str| text.parse().map_err(|_| unknown());
+        Ok(Some(Self { api: api.to_owned(), dir: dir.to_owned(), versions: number(min)?..=number(max)? }))
+    }
+}

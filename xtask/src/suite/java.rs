@@ -1,0 +1,118 @@
+//! Java's console tools read what we wrote, and we read what they wrote: compared by digest.
+
+use bytes::Bytes;
+use kafka_conn::{Header, Message};
+use kafka_protocol::records::Compression;
+use kafka_reader::{Reader, ReaderConfig};
+use sha2::{Digest as _, Sha256};
+
+use super::round_trip::Sent;
+use super::{Failure, Scenario, Target, Text, check, scenario};
+
+/// Lines that Java writes; a JVM takes its time.
+const LINES: usize = 20_000;
+const PARTITIONS: i32 = 4;
+
+pub(super) fn scenarios() -> Vec<(String, Scenario)> {
+    let codecs = Compression::ALL.into_iter();
+    codecs
+        .map(|compression| {
+            scenario(format!("java::we_read_what_java_wrote_{compression}"), move |target| async move {
+                we_read(&target, compression).await
+            })
+        })
+        .collect()
+}
+
+/// Java's console consumer reads the whole topic, and sees what was sent.
+pub(super) async fn reads(target: &Target, topic: &str, sent: &Sent) -> Result<(), Failure> {
+    let count: usize = sent.iter().map(Vec::len).sum();
+    let mut arguments = vec!["--topic", topic, "--from-beginning", "--timeout-ms", "30000"];
+    let count_text = count.to_string();
+    arguments.extend(["--max-messages", &count_text]);
+    for property in ["print.partition=true", "print.offset=true", "print.headers=true", "print.key=true"] {
+        arguments.extend(["--property", property]);
+    }
+    let arguments = arguments.into_iter().map(str::to_owned).collect();
+    let printed = String::from_utf8(target.tool("ConsoleConsumer", arguments, None).await?)?;
+    let mut lines = printed.lines().map(Line::parse).collect::<Result<Vec<_>, _>>()?;
+    lines.sort_by_key(|line| (line.partition, line.offset));
+    let java = digest(lines.iter().map(|line| line.text));
+    let ours = sent.iter().flatten().map(printed_form).collect::<Vec<_>>();
+    let ours = digest(ours.iter().map(String::as_str));
+    check(lines.len() == count, || format!("Java read {} messages of {count}", lines.len()))?;
+    check(java == ours, || format!("Java read {java}, we wrote {ours}"))
+}
+
+/// A line of the console consumer: `Partition:P`, `Offset:N`, then headers, key and value.
+struct Line<'a> {
+    partition: i32,
+    offset: i64,
+    text: &'a str,
+}
+
+impl<'a> Line<'a> {
+    fn parse(line: &'a str) -> Result<Self, Failure> {
+        let mut parts = line.splitn(3, '\t');
+        let mut part = |name: &str| {
+            let part = parts.next().and_then(|part| part.strip_prefix(name));
+            part.ok_or_else(|| format!("not a line of the console consumer: {line:?}"))
+        };
+        let (partition, offset) = (part("Partition:")?.parse()?, part("Offset:")?.parse()?);
+        Ok(Self { partition, offset, text: part("")? })
+    }
+}
+
+/// Headers, key and value of a message as Java's tools print and read them.
+fn printed_form(message: &Message) -> String {
+    let text = |bytes: &Option<Bytes>| match bytes {
+        Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        None => "null".to_owned(),
+    };
+    let headers = message.headers.iter().map(|header| format!("{}:{}", header.key, text(&header.value)));
+    let headers = headers.collect::<Vec<_>>().join(",");
+    format!("{headers}\t{}\t{}", text(&message.key), text(&message.value))
+}
+
+fn digest<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    let mut digest = Sha256::new();
+    for line in lines {
+        digest.update(line);
+        digest.update("\n");
+    }
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Java's console producer writes lines; what we read is the same.
+async fn we_read(target: &Target, compression: Compression) -> Result<(), Failure> {
+    let transport = target.transport().await?;
+    let topic = target.new_topic(&transport, "java", PARTITIONS).await?;
+    let text = Text::read()?;
+    let message = |number: usize| Message {
+        key: Some(format!("key-{}", number % 331).into()),
+        value: Some(text.line(number)),
+        headers: vec![Header::new("number", number.to_string())],
+        ..Message::default()
+    };
+    let mut written: Vec<String> = (0..LINES).map(|number| printed_form(&message(number))).collect();
+    let mut arguments = vec!["--topic".to_owned(), topic.clone(), format!("--compression-codec={compression}")];
+    for property in ["parse.key=true", "parse.headers=true"] {
+        arguments.extend(["--property".to_owned(), property.to_owned()]);
+    }
+    target.tool("ConsoleProducer", arguments, Some(written.join("\n").into_bytes())).await?;
+
+    let config = ReaderConfig { topic: topic.as_str().into(), ..ReaderConfig::default() };
+    let mut reader = Reader::new(transport, config).await?;
+    let end = reader.end_offsets().await?;
+    let mut read = Vec::with_capacity(LINES);
+    while let Some(message) = reader.fetch_until(&end).await? {
+        read.push(printed_form(&message));
+    }
+    reader.close().await;
+    // Java chose the partitions: only the set of messages is known.
+    written.sort_unstable();
+    read.sort_unstable();
+    check(read.len() == LINES, || format!("read {} messages of {LINES}", read.len()))?;
+    let (java, ours) = (digest(written.iter().map(String::as_str)), digest(read.iter().map(String::as_str)));
+    check(java == ours, || format!("Java wrote {java}, we read {ours}"))
+}

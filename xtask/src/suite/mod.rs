@@ -1,0 +1,110 @@
+//! The suites on real Apache Kafka: scenarios of the public crates, and of the `kafka` command, judged beside Java's tools.
+//!
+//! ```text
+//! Target (a cluster that the launcher started, or one that the user named) ──▶ scenario ──▶ ok, or why not
+//! ```
+//!
+//! A scenario makes its own topics and shares nothing with the others but the cluster. It ends by itself: all its waits
+//! are bounded, and so is the scenario as a whole.
+
+mod command;
+mod java;
+mod offsets;
+mod round_trip;
+mod target;
+mod text;
+mod topics;
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::kafka;
+pub(crate) use target::Target;
+pub(crate) use text::Text;
+
+/// Why a scenario failed.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// How many scenarios went well, and how many did not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed", self.passed, self.failed)
+    }
+}
+
+/// Longer than any scenario takes, even on a slow machine.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Runs every scenario against `target` whose name contains `filter`, and prints a line for each.
+pub(crate) fn run(target: &Target, filter: &str) -> Result<Counts, kafka::Error> {
+    println!("\nsuite on {target}");
+    let mut counts = Counts::default();
+    for (name, scenario) in scenarios() {
+        if !name.contains(filter) {
+            continue;
+        }
+        let begin = Instant::now();
+        let outcome = run_one(target, scenario)?;
+        let seconds = begin.elapsed().as_secs_f32();
+        match outcome {
+            Ok(()) => {
+                println!("test {name} ... ok ({seconds:.1} s)");
+                counts.passed += 1;
+            }
+            Err(failure) => {
+                println!("test {name} ... FAILED ({seconds:.1} s)\n    {failure}");
+                counts.failed += 1;
+            }
+        }
+    }
+    Ok(counts)
+}
+
+/// A scenario: what it does with a target.
+type Scenario = Box<dyn FnOnce(Target) -> Run + Send>;
+type Run = std::pin::Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
+
+fn scenarios() -> Vec<(String, Scenario)> {
+    let mut all = Vec::new();
+    all.extend(topics::scenarios());
+    all.extend(offsets::scenarios());
+    all.extend(round_trip::scenarios());
+    all.extend(java::scenarios());
+    all.extend(command::scenarios());
+    all
+}
+
+/// Names a scenario.
+fn scenario<F>(name: impl Into<String>, run: impl FnOnce(Target) -> F + Send + 'static) -> (String, Scenario)
+where
+    F: Future<Output = Result<(), Failure>> + Send + 'static,
+{
+    (name.into(), Box::new(move |target| Box::pin(run(target))))
+}
+
+/// Runs a scenario on a runtime of its own: what it leaves behind ends with it, and a panic is a failure like others.
+fn run_one(target: &Target, scenario: Scenario) -> Result<Result<(), Failure>, kafka::Error> {
+    use kafka::IoContext as _;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.context(|| "start tokio".to_owned())?;
+    let run = runtime.spawn(scenario(target.clone()));
+    let outcome = runtime.block_on(async { tokio::time::timeout(LIMIT, run).await });
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    Ok(match outcome {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(panic)) => Err(panic.into()),
+        Err(_) => Err(format!("still running after {LIMIT:?}").into()),
+    })
+}
+
+/// Fails with a text where a condition does not hold.
+fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Failure> {
+    if holds { Ok(()) } else { Err(otherwise().into()) }
+}

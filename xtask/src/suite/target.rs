@@ -1,0 +1,112 @@
+//! What the suites run against.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use kafka_admin::{Admin, CreateTopicsOptions, NewTopic};
+use kafka_conn::{BrokerAddress, Transport, TransportConfig};
+
+use super::Failure;
+use crate::kafka::{self, Cluster, Config, Folders, Release, Version};
+
+/// A cluster, and Java's tools to judge beside it.
+#[derive(Clone, Debug)]
+pub(crate) struct Target(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    bootstrap: String,
+    release: Release,
+    topics: AtomicU32,
+    /// Held for its end: the cluster ends with it.
+    _cluster: Option<Cluster>,
+}
+
+impl Target {
+    /// Starts a cluster of one broker.
+    pub(crate) fn start(version: Version) -> Result<Self, kafka::Error> {
+        let config = Config { version, ..Config::default() };
+        let cluster = Cluster::start(&config, &Folders::of_workspace()?)?;
+        let (release, bootstrap) = (cluster.release().clone(), cluster.bootstrap_servers());
+        Ok(Self::new(format!("Kafka {version}"), bootstrap, release, Some(cluster)))
+    }
+
+    /// Takes a cluster that runs already, with the newest release's tools.
+    pub(crate) fn existing(bootstrap: String) -> Result<Self, kafka::Error> {
+        let release = Release::prepare(Version::NEWEST, &Folders::of_workspace()?)?;
+        Ok(Self::new("an existing cluster".to_owned(), bootstrap, release, None))
+    }
+
+    fn new(name: String, bootstrap: String, release: Release, cluster: Option<Cluster>) -> Self {
+        Self(Arc::new(Inner { name, bootstrap, release, topics: AtomicU32::new(0), _cluster: cluster }))
+    }
+
+    /// `host:port` of the brokers, separated by commas.
+    pub(crate) fn bootstrap(&self) -> &str {
+        &self.0.bootstrap
+    }
+
+    /// A transport of its own to the cluster.
+    pub(crate) async fn transport(&self) -> Result<Transport, Failure> {
+        let bootstrap = BrokerAddress::parse_list(&self.0.bootstrap)?;
+        Ok(Transport::connect(TransportConfig { bootstrap, ..TransportConfig::default() }).await?)
+    }
+
+    /// A name that no other topic of this cluster has.
+    pub(crate) fn topic_name(&self, about: &str) -> String {
+        let number = self.0.topics.fetch_add(1, Ordering::Relaxed);
+        format!("{about}-{}-{number}", std::process::id())
+    }
+
+    /// Makes a topic with a name of its own, whose leaders are known when this returns.
+    pub(crate) async fn new_topic(
+        &self,
+        transport: &Transport,
+        about: &str,
+        partitions: i32,
+    ) -> Result<String, Failure> {
+        let name = self.topic_name(about);
+        create(&Admin::new(transport.clone()), &name, partitions).await?;
+        Ok(name)
+    }
+
+    /// Runs one of Java's command-line tools, which connects to the cluster, and returns what it prints.
+    ///
+    /// # Errors
+    /// Where it fails, or takes longer than a minute or two.
+    pub(crate) async fn tool(
+        &self,
+        tool: &'static str,
+        arguments: Vec<String>,
+        input: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, Failure> {
+        let target = self.clone();
+        let run = move || {
+            let mut all = vec!["--bootstrap-server", &target.0.bootstrap];
+            all.extend(arguments.iter().map(String::as_str));
+            target.0.release.tool(tool, &all, input.as_deref(), TOOL_LIMIT)
+        };
+        Ok(tokio::task::spawn_blocking(run).await??)
+    }
+}
+
+/// Makes a topic with a replica of each partition, and waits until its leaders are known.
+pub(crate) async fn create(admin: &Admin, name: &str, partitions: i32) -> Result<(), Failure> {
+    let topics = [NewTopic::new(name, partitions, 1)];
+    for outcome in admin.create_topics(&topics, CreateTopicsOptions::default()).await? {
+        outcome.result?;
+    }
+    Ok(admin.wait_for_leaders(&[name], LEADERS_LIMIT).await?)
+}
+
+const LEADERS_LIMIT: Duration = Duration::from_secs(30);
+const TOOL_LIMIT: Duration = Duration::from_secs(120);
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.0.name, self.0.bootstrap)
+    }
+}

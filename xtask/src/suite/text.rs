@@ -1,0 +1,56 @@
+//! Real text to send: the lines of this project's own documents, again and again.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kafka_conn::{Header, Message};
+
+/// Lines of text, without end.
+#[derive(Clone, Debug)]
+pub(crate) struct Text {
+    lines: Arc<[Bytes]>,
+}
+
+const DOCUMENTS: [&str; 5] =
+    ["README.md", "ARCHITECTURE.md", "STYLE.md", "LICENSE-APACHE", "crates/kafka-protocol/schema/kafka.schema"];
+
+impl Text {
+    /// Reads the documents.
+    pub(crate) fn read() -> io::Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut lines = Vec::new();
+        for document in DOCUMENTS {
+            let text = fs::read_to_string(root.join(document))?;
+            let full = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+            lines.extend(full.map(|line| Bytes::copy_from_slice(line.as_bytes())));
+        }
+        Ok(Self { lines: lines.into() })
+    }
+
+    /// Line `number`: itself behind its number, so that no two lines are the same.
+    pub(crate) fn line(&self, number: usize) -> Bytes {
+        let line = &self.lines[number % self.lines.len()];
+        [format!("{number:06} ").as_bytes(), line].concat().into()
+    }
+
+    /// Line `number` as a message with a key, a header and a timestamp that follow from the number.
+    pub(crate) fn message(&self, number: usize) -> Message {
+        Message {
+            key: key(number),
+            value: Some(self.line(number)),
+            headers: vec![Header::new("number", number.to_string())],
+            timestamp: Some(
+                std::time::UNIX_EPOCH + std::time::Duration::from_millis(1_700_000_000_000 + number as u64),
+            ),
+            ..Message::default()
+        }
+    }
+}
+
+/// One of a few hundred keys, and for every seventh line none.
+fn key(number: usize) -> Option<Bytes> {
+    (number % 7 != 0).then(|| format!("key-{}", number % 331).into())
+}

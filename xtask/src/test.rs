@@ -1,0 +1,137 @@
+//! `cargo xtask test`: every test there is.
+//!
+//! ```text
+//! cargo test (units, golden vectors, fuzz corpora, examples, tidy) ─▶ each feature alone ─▶ benches once ─▶ Java's
+//! oracle ─▶ the suites on each Kafka release
+//! ```
+
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+
+use crate::kafka::Version;
+use crate::suite::{Counts, Target};
+use crate::{kafka, oracle, suite};
+
+/// Run all tests, those on real Apache Kafka included (needs a JDK and Maven)
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The Kafka release that the suites run on, in place of 3.9.1 and 4.3.0
+    #[arg(long, env = "KAFKA_VERSION", conflicts_with = "brokers")]
+    kafka: Option<Version>,
+    /// Brokers of an existing cluster for the suites, in place of one that is started for them
+    #[arg(long, value_name = "HOST:PORT,…")]
+    brokers: Option<String>,
+    /// Only the suites, and of them only the scenarios whose name contains this
+    #[arg(long, value_name = "NAME")]
+    suite: Option<String>,
+}
+
+/// What kept the tests from passing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("`{command}` failed ({status})")]
+    Command { command: String, status: ExitStatus },
+    #[error("cannot run `{command}`: {source}")]
+    Run { command: String, source: std::io::Error },
+    #[error(transparent)]
+    Oracle(#[from] oracle::Error),
+    #[error(transparent)]
+    Kafka(#[from] kafka::Error),
+    #[error("{0} scenarios failed")]
+    Scenarios(usize),
+    #[error("no scenario has {0:?} in its name")]
+    NoScenario(String),
+}
+
+/// The releases that the suites run on: the last one with everything that 4.0 removed, and the newest.
+const RELEASES: [Version; 2] = [Version { major: 3, minor: 9, patch: 1 }, Version::NEWEST];
+
+impl Arguments {
+    /// Runs the tests and stops at the first step that fails.
+    pub(crate) fn run(&self) -> Result<(), Error> {
+        if self.suite.is_none() {
+            cargo(&["test", "--workspace", "--all-features"])?;
+            features_alone()?;
+            cargo(&[
+                "bench",
+                "--package",
+                "kafka-protocol",
+                "--all-features",
+                "--profile",
+                "dev",
+                "--bench",
+                "*",
+                "--",
+                "--test",
+            ])?;
+            oracle::run(ORACLE_SEED, ORACLE_COUNT)?;
+        }
+        cargo(&["build", "--package", "kafka-cli"])?;
+        let filter = self.suite.as_deref().unwrap_or_default();
+        let mut sum = Counts::default();
+        for target in self.targets() {
+            let counts = suite::run(&target?, filter)?;
+            sum.passed += counts.passed;
+            sum.failed += counts.failed;
+        }
+        println!("\n{sum}");
+        match sum {
+            Counts { failed: 0, passed: 0 } => Err(Error::NoScenario(filter.to_owned())),
+            Counts { failed: 0, .. } => Ok(()),
+            Counts { failed, .. } => Err(Error::Scenarios(failed)),
+        }
+    }
+
+    /// The clusters to run on, each of which starts when it is asked for.
+    fn targets(&self) -> Box<dyn Iterator<Item = Result<Target, kafka::Error>>> {
+        match (&self.brokers, self.kafka) {
+            (Some(brokers), _) => Box::new(std::iter::once(Target::existing(brokers.clone()))),
+            (None, Some(version)) => Box::new(std::iter::once_with(move || Target::start(version))),
+            (None, None) => Box::new(RELEASES.into_iter().map(Target::start)),
+        }
+    }
+}
+
+const ORACLE_SEED: u64 = 1;
+const ORACLE_COUNT: usize = 20;
+
+/// The features of kafka-protocol that users pick, each of which must compile without the others.
+const FEATURES: [&str; 16] = [
+    "",
+    "produce",
+    "fetch",
+    "group",
+    "transaction",
+    "admin",
+    "share",
+    "streams",
+    "telemetry",
+    "broker",
+    "storage",
+    "json",
+    "arbitrary",
+    "gzip",
+    "snappy,lz4",
+    "zstd",
+];
+
+fn features_alone() -> Result<(), Error> {
+    for features in FEATURES {
+        cargo(&["check", "--quiet", "--package", "kafka-protocol", "--no-default-features", "--features", features])?;
+    }
+    for package in ["kafka-conn", "kafka-writer", "kafka-reader", "kafka-admin"] {
+        cargo(&["check", "--quiet", "--package", package, "--no-default-features"])?;
+    }
+    Ok(())
+}
+
+/// Runs cargo in the workspace and shows what it prints.
+fn cargo(arguments: &[&str]) -> Result<(), Error> {
+    let command = || format!("cargo {}", arguments.join(" "));
+    println!("\n$ {}", command());
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let status = Command::new(program).args(arguments).current_dir(root).status();
+    let status = status.map_err(|source| Error::Run { command: command(), source })?;
+    if status.success() { Ok(()) } else { Err(Error::Command { command: command(), status }) }
+}
