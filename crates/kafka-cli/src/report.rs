@@ -50,7 +50,7 @@ fn tip(error: &(dyn StdError + 'static)) -> Option<String> {
 
 /// The error and what lies beneath, outermost first.
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| error.source()).take(MAX_CAUSES)
+    std::iter::successors(Some(error), |&error| error.source()).take(MAX_CAUSES)
 }
 
 /// Deeper than any there are; an error that is its own cause ends here.

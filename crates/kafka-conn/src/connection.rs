@@ -163,7 +163,7 @@ impl Connection {
     }
 
     /// Closes the connection for all its handles: takes no new calls, waits for those in flight, each within its
-    /// timeout, and closes the socket. Dropping the future does not stop it.
+    /// timeout, and closes the socket. Answers that came too late for their callers are not waited for. Dropping the future does not stop it.
     pub async fn close(&self) {
         if self.commands.send(Command::Close).await.is_ok() {
             self.commands.closed().await;

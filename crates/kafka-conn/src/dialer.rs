@@ -13,7 +13,20 @@ use crate::deadline::later;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::task;
 
-/// How connections are made. All fields have defaults: `Dialer { timeout, ..Dialer::default() }`.
+/// How connections are made. All fields have defaults.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use kafka_conn::{Dialer, ErrorKind};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let dialer = Dialer { timeout: Duration::from_secs(3), client_id: "billing".into(), ..Dialer::default() };
+/// let error = dialer.dial("kafka://kafka-1").await.expect_err("an address has no scheme");
+/// assert_eq!(*error.kind(), ErrorKind::InvalidAddress);
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Dialer {
     /// How long opening a connection may take: name, socket, and whatever is negotiated. Default 10 s (kafka-go

@@ -420,8 +420,6 @@ pub enum Step {
     ApiVersions,
     /// Waiting for the answer to a call.
     Call,
-    /// Closing.
-    Close,
     /// Resolving the name and opening the socket.
     Connect,
     /// Waiting for the cluster's metadata.
@@ -433,7 +431,6 @@ impl fmt::Display for Step {
         f.write_str(match self {
             Self::ApiVersions => "version negotiation (ApiVersions)",
             Self::Call => "a call",
-            Self::Close => "closing",
             Self::Connect => "connecting",
             Self::Metadata => "the wait for metadata",
         })

@@ -58,7 +58,7 @@ impl Message {
     /// assert!(message.header("trace").is_none());
     /// ```
     pub fn header(&self, key: &str) -> Option<&Header> {
-        self.headers_named(key).next_back()
+        self.headers.iter().rfind(|header| header.key == key)
     }
 
     /// All headers of this name, in order.

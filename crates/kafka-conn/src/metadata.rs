@@ -16,7 +16,7 @@ use crate::backoff::Pauses;
 use crate::call::CallOptions;
 use crate::cluster::{Broker, Cluster};
 use crate::connection::Connection;
-use crate::deadline::{later, share as share_of};
+use crate::deadline::{self, later};
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::pool::{AbortOnDrop, Pool};
 use crate::route::Lane;
@@ -266,7 +266,7 @@ fn after(from: Instant, duration: Duration) -> Instant {
 /// Until when the next of `attempts` may take.
 fn share(deadline: Instant, attempts: usize) -> Instant {
     let now = Instant::now().into_std();
-    Instant::from_std(share_of(now, deadline.into_std(), attempts, Duration::ZERO))
+    Instant::from_std(deadline::share(now, deadline.into_std(), attempts, Duration::ZERO))
 }
 
 /// Wishes that wait for the next request.

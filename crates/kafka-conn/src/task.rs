@@ -159,7 +159,7 @@ impl Task {
     fn close(&mut self) {
         let _first = self.shared.end.set(Error::new(ErrorKind::Closed).with_broker(&self.shared.address));
         self.shared.slots.close();
-        self.driver.session.handle_close();
+        self.driver.session.handle_close(Instant::now().into_std());
     }
 
     /// Returns why the session is over, when it is.

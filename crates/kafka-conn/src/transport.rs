@@ -195,7 +195,7 @@ impl Transport {
                 Err(error) => error,
             };
             let pause = after(pauses.next_pause());
-            if !error.is_retriable() || !error.is_connection() || pause >= deadline {
+            if !may_connect_later(&error) || pause >= deadline {
                 return Err(error);
             }
             tokio::time::sleep_until(pause).await;
@@ -333,6 +333,12 @@ impl fmt::Debug for Transport {
             .field("cluster", &self.cluster())
             .finish_non_exhaustive()
     }
+}
+
+/// Whether nothing was sent for want of a connection, which there may be soon.
+fn may_connect_later(error: &Error) -> bool {
+    let unreachable = matches!(error.kind(), ErrorKind::NoBroker | ErrorKind::Timeout { step: Step::Connect, .. });
+    error.is_unsent() && error.is_retriable() && (unreachable || error.is_connection())
 }
 
 fn after(duration: Duration) -> Instant {

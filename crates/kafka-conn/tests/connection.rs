@@ -143,6 +143,39 @@ async fn a_broker_that_goes_away() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_came_before_the_broker_closed_counts() {
+    let (connection, mut peer) = connect(|_| {}).await;
+    let first = connection.start_raw(produce(b"1"), CallOptions::default()).await.unwrap();
+    let seen = peer.recv().await.unwrap();
+    // The task has not run since: it meets a stream that it can read but no longer write.
+    let mut second = std::pin::pin!(connection.start_raw(produce(b"2"), CallOptions::default()));
+    let answered = std::pin::pin!(async {
+        peer.answer(&seen, &named("one")).await;
+        drop(peer);
+    });
+    let (second, ()) = tokio::join!(second.as_mut(), answered);
+    assert!(first.await.is_ok(), "the answer was there to be read");
+    let error = second.unwrap().await.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::ConnectionLost);
+    assert!(error.is_unsent(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_without_time_does_not_end_the_connection() {
+    let (connection, mut peer) = connect(|_| {}).await;
+    let options = CallOptions { timeout: Some(Duration::ZERO), ..CallOptions::default() };
+    let error = connection.call_with(&MetadataRequest::default(), options).await.unwrap_err();
+    assert!(error.is_timeout() && error.is_unsent(), "{error}");
+    assert!(!connection.is_closed());
+    let request = MetadataRequest::default();
+    let (answer, _) = tokio::join!(connection.call(&request), async {
+        let seen = peer.recv().await.unwrap();
+        peer.answer(&seen, &named("one")).await;
+    });
+    assert!(answer.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn close_drains() {
     let (connection, mut peer) = connect(|_| {}).await;
     let pending = connection.start_raw(produce(b"1"), CallOptions::default()).await.unwrap();

@@ -2,10 +2,15 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kafka_conn::{Backoff, BrokerAddress, BrokerId, ErrorKind, Lane, Route, Transport, TransportConfig};
+use async_trait::async_trait;
+use kafka_conn::{
+    Backoff, BrokerAddress, BrokerId, ConnectOptions, Connector, Error, ErrorKind, Lane, Route, Stream, Transport,
+    TransportConfig,
+};
 use kafka_protocol::ApiKey;
 use kafka_protocol::messages::metadata::{
     MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
@@ -258,6 +263,19 @@ async fn a_broker_that_comes_back_is_found_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cluster_that_comes_back_is_found_again() {
+    let cluster = Cluster::new(&[(1, "one")]);
+    cluster.set_brokers(&[(2, "two")]);
+    let transport = cluster.connect("one").await;
+    let request = MetadataRequest::default();
+    let (answer, ()) = tokio::join!(transport.call(&request, Route::Any), async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        cluster.serve("two");
+    });
+    assert!(answer.is_ok(), "{answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_every_known_broker_is_gone_the_bootstrap_addresses_get_their_turn() {
     let cluster = Cluster::new(&[(1, "one"), (2, "two")]);
     cluster.serve("virtual");
@@ -307,4 +325,121 @@ async fn the_last_handle_closes_everything() {
     while alive() > 1 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// Never gets anywhere with the host `slow`; panics, as it must not, the first time that it is asked for `broken`.
+#[derive(Debug, Default)]
+struct Moody {
+    network: Network,
+    panicked: AtomicBool,
+}
+
+#[async_trait]
+impl Connector for Moody {
+    async fn connect(&self, address: &BrokerAddress, options: &ConnectOptions) -> Result<Box<dyn Stream>, Error> {
+        match address.host() {
+            "slow" => std::future::pending().await,
+            "broken" if !self.panicked.swap(true, Ordering::SeqCst) => std::panic::panic_any(()),
+            _ => self.network.connect(address, options).await,
+        }
+    }
+}
+
+async fn connect_moody(cluster: &Cluster, bootstrap: &str) -> Transport {
+    let connector = Arc::new(Moody { network: cluster.network.clone(), ..Moody::default() });
+    let mut config = cluster.config(bootstrap);
+    config.dialer.connector = connector;
+    Transport::connect(config).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dial_to_an_address_that_the_broker_left_can_be_tried_again() {
+    let cluster = Cluster::new(&[(1, "one"), (2, "two")]);
+    cluster.set_brokers(&[(1, "one"), (2, "slow")]);
+    let transport = connect_moody(&cluster, "one").await;
+    let route = Route::Broker(BrokerId(2));
+    let old = tokio::spawn({
+        let transport = transport.clone();
+        async move { transport.connection(route, Lane::General).await }
+    });
+    let call = tokio::spawn({
+        let transport = transport.clone();
+        async move { transport.call(&MetadataRequest::default(), route).await }
+    });
+    tokio::task::yield_now().await;
+    cluster.set_brokers(&[(1, "one"), (2, "two")]);
+    transport.refresh(&[]).await.unwrap();
+    assert!(transport.connection(route, Lane::General).await.is_ok());
+    let error = old.await.unwrap().unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::ConnectionLost, "nothing was closed from this side");
+    assert!(error.is_unsent() && error.is_retriable());
+    assert!(call.await.unwrap().is_ok(), "calls find the new address by themselves");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connector_that_panics_harms_one_attempt_only() {
+    let cluster = Cluster::new(&[(1, "one"), (2, "broken")]);
+    let transport = connect_moody(&cluster, "one").await;
+    let route = Route::Broker(BrokerId(2));
+    assert!(transport.connection(route, Lane::General).await.is_err());
+    assert!(transport.connection(route, Lane::General).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_to_brokers_that_left_are_closed() {
+    let cluster = Cluster::new(&[(1, "one"), (2, "two")]);
+    let transport = cluster.connect("one").await;
+    transport.connection(Route::Broker(BrokerId(2)), Lane::Produce).await.unwrap();
+    let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    cluster.set_brokers(&[(1, "one")]);
+    transport.refresh(&[]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let after = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    assert_eq!(after, before - 2, "the connection's task, and the scripted broker's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn connected_brokers_are_asked_however_many_others_are_down() {
+    let cluster = Cluster::new(&[(99, "up")]);
+    let hosts: Vec<_> = (1..50).map(|id| (id, "slow")).chain([(99, "up")]).collect();
+    cluster.set_brokers(&hosts);
+    let transport = connect_moody(&cluster, "up").await;
+    let before = tokio::time::Instant::now();
+    for _ in 0..20 {
+        transport.refresh(&[]).await.unwrap();
+    }
+    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_broker_does_not_take_all_the_time_of_a_request_for_any() {
+    let cluster = Cluster::new(&[(9, "up")]);
+    let hosts: Vec<_> = (10..20).map(|id| (id, "slow")).chain([(9, "up")]).collect();
+    cluster.set_brokers(&hosts);
+    for lane in [Lane::Produce; 5] {
+        let transport = connect_moody(&cluster, "up").await;
+        let before = tokio::time::Instant::now();
+        assert_eq!(transport.connection(Route::Any, lane).await.unwrap().address().host(), "up");
+        assert!(before.elapsed() < Duration::from_secs(30));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_failed_is_made_up_for_soon() {
+    let cluster = Cluster::new(&[(1, "one")]);
+    cluster.set_topic("t", &[1]);
+    let transport = cluster.connect("one").await;
+    transport.topic("t").await.unwrap();
+    let generation = transport.cluster().generation();
+    cluster.set_brokers(&[]);
+    let mut watch = transport.watch();
+    watch.mark_unchanged();
+    tokio::time::sleep(Duration::from_secs(299)).await;
+    transport.cluster().topic("t").unwrap();
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert_eq!(transport.cluster().generation(), generation, "a broker that knows of none, itself included");
+    cluster.set_brokers(&[(1, "one")]);
+    let before = tokio::time::Instant::now();
+    watch.changed().await.unwrap();
+    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
 }

@@ -31,7 +31,7 @@ pub(super) async fn reads(target: &Target, topic: &str, sent: &Sent) -> Result<(
     let count_text = count.to_string();
     arguments.extend(["--max-messages", &count_text]);
     for property in ["print.partition=true", "print.offset=true", "print.headers=true", "print.key=true"] {
-        arguments.extend(["--property", property]);
+        arguments.extend([target.property_option("--formatter-property"), property]);
     }
     let arguments = arguments.into_iter().map(str::to_owned).collect();
     let printed = String::from_utf8(target.tool("ConsoleConsumer", arguments, None).await?)?;
@@ -97,7 +97,7 @@ async fn we_read(target: &Target, compression: Compression) -> Result<(), Failur
     let mut written: Vec<String> = (0..LINES).map(|number| printed_form(&message(number))).collect();
     let mut arguments = vec!["--topic".to_owned(), topic.clone(), format!("--compression-codec={compression}")];
     for property in ["parse.key=true", "parse.headers=true"] {
-        arguments.extend(["--property".to_owned(), property.to_owned()]);
+        arguments.extend([target.property_option("--reader-property").to_owned(), property.to_owned()]);
     }
     target.tool("ConsoleProducer", arguments, Some(written.join("\n").into_bytes())).await?;
 

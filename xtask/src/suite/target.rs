@@ -73,6 +73,11 @@ impl Target {
         Ok(name)
     }
 
+    /// The console tools' option for a property of their formatter or reader, which once had one name for both.
+    pub(crate) fn property_option(&self, modern: &'static str) -> &'static str {
+        if self.0.release.version() < Version::NEWEST { "--property" } else { modern }
+    }
+
     /// Runs one of Java's command-line tools, which connects to the cluster, and returns what it prints.
     ///
     /// # Errors

@@ -187,7 +187,8 @@ async fn next_batch(reader: &mut Reader, end: Option<&EndOffsets>) -> kafka_read
         if has_ended(reader, end) {
             return Poll::Ready(Ok(None));
         }
-        match pin!(reader.fetch_batch()).poll(context) {
+        let polled = pin!(reader.fetch_batch()).poll(context);
+        match polled {
             Poll::Ready(result) => Poll::Ready(result.map(Some)),
             Poll::Pending if has_ended(reader, end) => Poll::Ready(Ok(None)),
             Poll::Pending => Poll::Pending,

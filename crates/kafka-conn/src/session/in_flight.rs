@@ -88,6 +88,12 @@ impl<T> InFlight<T> {
         self.timeout
     }
 
+    /// When the last one that somebody waits for is late.
+    pub(super) fn last_deadline(&self) -> Option<Instant> {
+        let waited_for = self.slots.iter().filter(|slot| matches!(slot.owner, Owner::Caller(_)));
+        waited_for.map(|slot| slot.deadline).max()
+    }
+
     pub(super) fn token_mut(&mut self, correlation_id: i32) -> Option<&mut T> {
         let slot = self.slots.iter_mut().find(|slot| slot.request.correlation_id == correlation_id)?;
         match &mut slot.owner {

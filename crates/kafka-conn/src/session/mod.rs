@@ -70,7 +70,10 @@ pub struct SessionConfig {
 enum State {
     Handshake(Handshake),
     Ready,
-    Closing,
+    Closing {
+        /// When nobody waits any more for what is still unanswered.
+        until: Instant,
+    },
     Closed,
 }
 
@@ -248,21 +251,28 @@ impl<T> Session<T> {
             let error = timed_out(Step::Call, stalled.request, stalled.queued_at, stalled.deadline);
             return self.fail(error);
         }
+        let told = self.events.len();
         for slot in self.in_flight.expire(now) {
             let error = timed_out(Step::Call, slot.request, slot.sent_at, slot.deadline);
             self.events.push_back(Event::Late { request: slot.request, error });
         }
+        // Whoever was just found late is told so first, and has to have a slot for that.
+        if self.events.len() == told && self.closing_until().is_some_and(|until| until <= now) {
+            self.fail(Error::new(ErrorKind::Closed));
+        }
     }
 
-    /// Closes in an orderly way: no new calls, answers to those in flight, then the end.
-    pub fn handle_close(&mut self) {
+    /// Closes in an orderly way: no new calls, answers to those in flight, then the end; at the latest when all that
+    /// somebody waits for is late.
+    pub fn handle_close(&mut self, now: Instant) {
         match self.state {
             State::Handshake(_) => self.fail(Error::new(ErrorKind::Closed)),
             State::Ready => {
-                self.state = State::Closing;
+                let until = self.in_flight.last_deadline().max(self.outbox.last_deadline()).unwrap_or(now);
+                self.state = State::Closing { until };
                 self.close_if_drained();
             }
-            State::Closing | State::Closed => {}
+            State::Closing { .. } | State::Closed => {}
         }
     }
 
@@ -280,7 +290,7 @@ impl<T> Session<T> {
     /// When to call [`handle_timeout`](Self::handle_timeout); may be earlier than anything happens.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let stalled = self.outbox.unanswered().map(|unanswered| unanswered.deadline);
-        self.in_flight.timeout().into_iter().chain(stalled).min()
+        self.in_flight.timeout().into_iter().chain(stalled).chain(self.closing_until()).min()
     }
 
     /// The token of a call in flight.
@@ -303,7 +313,7 @@ impl<T> Session<T> {
         match self.state {
             State::Ready if deadline > now => Ok(()),
             State::Ready => Err(Error::new(ErrorKind::Timeout { step: Step::Call, after: None })),
-            State::Handshake(_) | State::Closing | State::Closed => Err(Error::new(ErrorKind::Closed)),
+            State::Handshake(_) | State::Closing { .. } | State::Closed => Err(Error::new(ErrorKind::Closed)),
         }
     }
 
@@ -375,8 +385,15 @@ impl<T> Session<T> {
         Ok(())
     }
 
+    fn closing_until(&self) -> Option<Instant> {
+        match self.state {
+            State::Closing { until } => Some(until),
+            State::Handshake(_) | State::Ready | State::Closed => None,
+        }
+    }
+
     fn close_if_drained(&mut self) {
-        if matches!(self.state, State::Closing) && self.in_flight.len() == 0 && self.outbox.is_drained() {
+        if matches!(self.state, State::Closing { .. }) && self.in_flight.len() == 0 && self.outbox.is_drained() {
             self.fail(Error::new(ErrorKind::Closed));
         }
     }
@@ -384,7 +401,7 @@ impl<T> Session<T> {
     fn lost(&self) -> Error {
         Error::new(match &self.state {
             State::Handshake(handshake) => ErrorKind::ClosedDuring { step: handshake.step() },
-            State::Ready | State::Closing | State::Closed => ErrorKind::ConnectionLost,
+            State::Ready | State::Closing { .. } | State::Closed => ErrorKind::ConnectionLost,
         })
     }
 

@@ -101,6 +101,11 @@ impl<T> Outbox<T> {
         self.unanswered.front()
     }
 
+    /// When the last unanswered request is late.
+    pub(super) fn last_deadline(&self) -> Option<Instant> {
+        self.unanswered.iter().map(|unanswered| unanswered.deadline).max()
+    }
+
     pub(super) fn written(&self) -> u64 {
         self.written
     }

@@ -533,8 +533,8 @@ fn close_drains() {
     let mut script = Script::ready();
     script.call("a", 1000);
     script.call("b", 1000);
-    script.session.handle_close();
-    script.session.handle_close();
+    script.session.handle_close(script.now);
+    script.session.handle_close(script.now);
     script.call("c", 1000);
     script.expect(&["failed c: Closed unsent"]);
     let [_, _] = script.recv();
@@ -549,7 +549,7 @@ fn close_waits_for_what_is_to_be_written() {
     let mut script = Script::ready();
     let body = Body::from(Bytes::from_static(&[0; 10]));
     script.call_raw("fire", 1000, Expect::Nothing, ApiKey::PRODUCE, 7, body);
-    script.session.handle_close();
+    script.session.handle_close(script.now);
     script.expect(&[]);
     let [_] = script.recv();
     script.expect(&["sent fire", "closed: Closed"]);
@@ -558,15 +558,77 @@ fn close_waits_for_what_is_to_be_written() {
 #[test]
 fn close_of_an_idle_session_is_immediate() {
     let mut script = Script::ready();
-    script.session.handle_close();
+    script.session.handle_close(script.now);
     script.expect(&["closed: Closed"]);
+}
+
+#[test]
+fn close_does_not_wait_for_answers_that_nobody_waits_for() {
+    let mut script = Script::ready();
+    script.call("a", 5000);
+    script.call("b", 1000);
+    script.call("c", 6000);
+    let [_, _, _] = script.recv();
+    script.at(1000);
+    script.expect(&["late 2: Timeout"]);
+    script.session.handle_close(script.now);
+    script.at(4000);
+    script.answer(1);
+    script.at(4900);
+    script.answer(2);
+    script.expect(&["answered a", "answered b"]);
+    script.answer(3);
+    script.expect(&["answered c", "closed: Closed"]);
+
+    let mut script = Script::ready();
+    script.call("a", 5000);
+    script.call("b", 4500);
+    let [_, _] = script.recv();
+    script.at(4500);
+    script.expect(&["late 2: Timeout"]);
+    script.session.handle_close(script.now);
+    script.at(4999);
+    script.answer(1);
+    // The second has its time anew, but for nobody.
+    script.expect(&["answered a"]);
+    script.at(5000);
+    script.expect(&["failed b: Closed", "closed: Closed"]);
+}
+
+#[test]
+fn close_tells_who_is_late_before_it_ends() {
+    let mut script = Script::ready();
+    script.call("a", 500);
+    script.call("b", 200);
+    script.call("c", 900);
+    let [_, _, _] = script.recv();
+    script.at(300);
+    script.expect(&["late 2: Timeout"]);
+    script.session.handle_close(script.now);
+    script.at(800);
+    script.expect(&["failed a: Timeout", "failed b: ConnectionLost", "failed c: ConnectionLost", "closed: Timeout"]);
+
+    let mut script = Script::ready();
+    script.call("a", 500);
+    script.call("b", 200);
+    script.call("c", 550);
+    let [_, _, _] = script.recv();
+    script.at(300);
+    script.session.handle_close(script.now);
+    script.at(450);
+    script.answer(1);
+    script.expect(&["late 2: Timeout", "answered a"]);
+    script.at(550);
+    script.expect(&["late 3: Timeout"]);
+    script.at(550);
+    script.expect(&["failed b: Closed", "failed c: Closed", "closed: Closed"]);
 }
 
 #[test]
 fn close_has_a_deadline() {
     let mut script = Script::ready();
     script.call("a", 1000);
-    script.session.handle_close();
+    script.session.handle_close(script.now);
     let [_] = script.recv();
     script.at(1000);
     script.expect(&["failed a: Timeout", "closed: Timeout"]);
@@ -642,15 +704,19 @@ proptest! {
                     script.session.handle_transmitted(count);
                 }
                 Operation::Wait(more) => { ms += more; script.at(ms) }
-                Operation::Close => script.session.handle_close(),
+                Operation::Close => script.session.handle_close(script.now),
                 Operation::End => script.session.handle_end(),
             }
-            while let Some(event) = script.session.poll_event() {
-                match event {
-                    Event::Answered { .. } | Event::Sent { .. } | Event::Failed { .. } => ended += 1,
-                    Event::Closed { .. } => closed += 1,
-                    _ => {}
+            // An end that is due comes after those who are late have been told: in two steps at most.
+            for _ in 0..2 {
+                while let Some(event) = script.session.poll_event() {
+                    match event {
+                        Event::Answered { .. } | Event::Sent { .. } | Event::Failed { .. } => ended += 1,
+                        Event::Closed { .. } => closed += 1,
+                        _ => {}
+                    }
                 }
+                script.at(ms);
             }
             prop_assert!(script.session.poll_timeout().is_none_or(|at| at > script.now) || script.session.is_closed());
         }

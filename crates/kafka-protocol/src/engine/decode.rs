@@ -252,7 +252,8 @@ impl Decoder<'_> {
         let Some(count) = self.count(compact)? else {
             return self.null(nullable, || place.set_null());
         };
-        let mut strings = Vec::with_capacity(self.reserve(count * size_of::<SmolStr>()) / size_of::<SmolStr>());
+        let mut strings =
+            Vec::with_capacity(self.reserve(count.saturating_mul(size_of::<SmolStr>())) / size_of::<SmolStr>());
         for index in 0..count {
             let text = match self.string(compact) {
                 Ok(Some(text)) => text,

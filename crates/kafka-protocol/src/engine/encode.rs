@@ -362,7 +362,7 @@ impl<S: Sink> Encoder<S> {
             self.uvarint(tag);
             match tagged {
                 Tagged::Unknown(data) => {
-                    self.uvarint(data.len() as u32);
+                    self.size(data.len())?;
                     self.sink.slice(data);
                 }
                 Tagged::Known(field, value) => {
@@ -377,8 +377,18 @@ impl<S: Sink> Encoder<S> {
     fn tagged_field(&mut self, field: &FieldSchema, value: &Value<'_>) -> Result<()> {
         let mut count = Encoder { sink: Count(0), version: self.version, flexible: self.flexible, failure: None };
         count.value(field, value)?;
-        self.uvarint(count.sink.0 as u32);
+        self.size(count.sink.0)?;
         self.value(field, value)
+    }
+
+    /// The size before a tagged field.
+    fn size(&mut self, len: usize) -> Result<()> {
+        let max = i32::MAX as usize;
+        if len > max {
+            return Err(Failure::new(Reason::TooLong { len, max }));
+        }
+        self.uvarint(len as u32);
+        Ok(())
     }
 }
 

@@ -76,7 +76,7 @@ impl Production {
         let input = Input::open(config.batch_bytes)?;
         let header = |pair: &Pair| Header::new(pair.name.as_str(), pair.value.clone());
         Ok(Self {
-            writer: Writer::new(&transport, config)?,
+            writer: Writer::new(transport, config)?,
             input,
             separator: arguments.key_separator.clone(),
             headers: arguments.headers.iter().map(header).collect(),

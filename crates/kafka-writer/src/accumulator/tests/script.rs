@@ -190,3 +190,25 @@ fn an_abort_settles_everything() {
     assert_eq!(world.released, world.charged);
     world.answer(0, |_| Ok(Some(0)));
 }
+
+#[test]
+fn requests_to_a_broker_are_bounded_and_their_places_come_back() {
+    let mut world = World::new(8);
+    for partition in 0..8 {
+        world.append(partition, 0);
+        world.advance(5);
+    }
+    assert_eq!(world.wire.len(), MAX_REQUESTS);
+    world.answer(0, |_| Ok(None));
+    assert_eq!(world.wire.len(), MAX_REQUESTS);
+    assert_eq!(world.wire[MAX_REQUESTS - 1].batches.len(), 3, "all that waited");
+    while !world.wire.is_empty() {
+        world.answer(0, |_| Ok(None));
+    }
+    for number in 1..20 {
+        let sent = world.append(0, number);
+        world.advance(5);
+        world.answer(0, |_| Ok(None));
+        assert_eq!(sent.outcome(), Some(Ok(None)));
+    }
+}
