@@ -10,7 +10,7 @@ use crate::commands::topics::TopicsCommand;
 ///
 /// Data goes to standard output, all else to standard error. The exit status is 0 only if everything worked.
 #[derive(Debug, Parser)]
-#[command(name = "kafka", version, max_term_width = 100, disable_help_subcommand = false)]
+#[command(name = "kafka", version, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -26,6 +26,13 @@ pub(crate) enum Command {
     /// Read a topic: each message becomes a line of standard output
     Consume(ConsumeArguments),
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  export KAFKA_BROKERS=localhost:9092
+  kafka topics create orders --partitions 3
+  kafka produce orders < lines.txt
+  kafka consume orders --exit-at-end";
 
 #[cfg(test)]
 mod tests {
@@ -112,6 +119,7 @@ mod tests {
             "produce t --key-separator \\q",
             "consume t --from middle",
             "consume t --partition -1",
+            "consume t --from -1",
             "consume t --timeout 0",
             "produce t --brokers kafka://one",
             "produce t --brokers one,,two",

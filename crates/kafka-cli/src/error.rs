@@ -5,16 +5,16 @@ use std::io;
 /// The result of most functions here.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a command could not go on.
+/// Why a command could not go on. Its source is always the error beneath, whose text it may repeat: see `report`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error(transparent)]
+    #[error("{0}")]
     Admin(#[from] kafka_admin::Error),
-    #[error(transparent)]
+    #[error("{0}")]
     Connection(#[from] kafka_conn::Error),
-    #[error(transparent)]
+    #[error("{0}")]
     Reader(#[from] kafka_reader::Error),
-    #[error(transparent)]
+    #[error("{0}")]
     Writer(#[from] kafka_writer::Error),
     #[error("standard input cannot be read")]
     Input(#[source] io::Error),

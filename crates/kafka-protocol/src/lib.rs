@@ -61,6 +61,11 @@
 //! | `json` | every message as Kafka's JSON, both ways |
 //! | `arbitrary` | every message from a fuzzer's bytes |
 //! | `full` | all of it |
+// No input may panic: what may is not written here.
+#![cfg_attr(
+    not(test),
+    deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable, clippy::unwrap_used)
+)]
 
 mod api_key;
 mod compression;

@@ -45,7 +45,8 @@ impl fmt::Display for Uuid {
             21 => (number << 4) as usize & 63,
             _ => (number >> (122 - 6 * index)) as usize & 63,
         };
-        (0..22).try_for_each(|index| write!(f, "{}", char::from(ALPHABET[digit(index)])))
+        let mut letters = (0..22).filter_map(|index| ALPHABET.get(digit(index)));
+        letters.try_for_each(|&letter| fmt::Write::write_char(f, char::from(letter)))
     }
 }
 

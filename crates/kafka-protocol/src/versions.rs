@@ -19,8 +19,8 @@ pub struct BrokerVersions {
 impl BrokerVersions {
     /// The versions of `key` that the broker says it speaks; none where it does not name the API.
     pub fn of(&self, key: ApiKey) -> Versions {
-        let found = self.ranges.binary_search_by_key(&key, |(key, _)| *key);
-        found.map_or(Versions::NONE, |index| self.ranges[index].1)
+        let found = self.ranges.binary_search_by_key(&key, |(key, _)| *key).ok();
+        found.and_then(|index| self.ranges.get(index)).map_or(Versions::NONE, |(_, versions)| *versions)
     }
 
     /// Every API that the broker named, in ascending order of the keys.

@@ -174,7 +174,7 @@ fn dense_arrays_are_within_the_bound() {
 /// The paths of all arrays, through first elements.
 fn arrays(json: &Value) -> Vec<Vec<String>> {
     let mut paths = Vec::new();
-    for (name, member) in json.as_object().into_iter().flatten() {
+    for (name, member) in json.as_object().into_iter().flatten().filter(|(name, _)| *name != "_unknownTags") {
         let nested = match member.get(0) {
             Some(element) => [vec![Vec::new()], arrays(element)].concat(),
             None => arrays(member),
@@ -321,7 +321,7 @@ fn decompression_is_within_the_bound() {
     let mut rng = Rng::with_seed(3);
     for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
         let mut compressed = Vec::new();
-        let text: Vec<u8> = (0..200_000u32).flat_map(|number| [b'a', (number * number % 97) as u8]).collect();
+        let text: Vec<u8> = (0..200_000u32).flat_map(|number| [b'a', (number % 977 * number % 97) as u8]).collect();
         Compressor::new(codec, None).unwrap().compress(&text, &mut compressed).unwrap();
         let mut decompressor = Decompressor::default();
         for round in 0..300 {

@@ -32,7 +32,7 @@ pub(crate) struct ConsumeArguments {
     #[arg(short = 'K', long, value_name = "TEXT", value_parser = KeySeparator::parse)]
     pub(crate) key_separator: Option<KeySeparator>,
     /// Where to begin in each partition: start, end (only what is new), or an offset
-    #[arg(short = 'o', long, value_name = "PLACE", default_value = "start", value_parser = parse_start)]
+    #[arg(short = 'o', long, value_name = "PLACE", default_value = "start", allow_negative_numbers = true, value_parser = parse_start)]
     pub(crate) from: StartOffset,
     /// Ends after so many messages
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -46,6 +46,7 @@ pub(crate) struct ConsumeArguments {
         long = "partition",
         value_name = "P",
         value_delimiter = ',',
+        allow_negative_numbers = true,
         value_parser = clap::value_parser!(i32).range(0..)
     )]
     pub(crate) partitions: Vec<i32>,

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 /// What a run of `kafka` left.
 #[derive(Debug)]
-pub struct Run {
-    pub status: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-    pub took: Duration,
+pub(crate) struct Run {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) took: Duration,
 }
 
 /// `kafka` with these arguments, in an environment that does not depend on who runs the tests.
-pub fn kafka(arguments: &str) -> Command {
+pub(crate) fn kafka(arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kafka"));
     command.args(arguments.split_whitespace()).env_remove("KAFKA_BROKERS").env("COLUMNS", "80");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -25,12 +25,12 @@ pub fn kafka(arguments: &str) -> Command {
 }
 
 /// Runs a command to its end.
-pub fn run(command: &mut Command) -> Run {
+pub(crate) fn run(command: &mut Command) -> Run {
     finish(command.spawn().unwrap())
 }
 
 /// Waits for the end of a command, and ends it where that takes too long.
-pub fn finish(mut child: Child) -> Run {
+pub(crate) fn finish(mut child: Child) -> Run {
     let began = Instant::now();
     let stdout = child.stdout.take().map(read_all);
     let stderr = child.stderr.take().map(read_all);
@@ -60,12 +60,12 @@ fn read_all(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String
 }
 
 /// An address where nothing listens.
-pub fn nobody() -> SocketAddr {
+pub(crate) fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// An HTTP server, as far as it matters: it answers a line that it does not understand.
-pub fn http_server() -> SocketAddr {
+pub(crate) fn http_server() -> SocketAddr {
     serve(|mut stream| {
         let _request = BufReader::new(&stream).fill_buf().map(<[u8]>::len);
         let _closed = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -73,7 +73,7 @@ pub fn http_server() -> SocketAddr {
 }
 
 /// A server that takes connections and never answers.
-pub fn silent_server() -> SocketAddr {
+pub(crate) fn silent_server() -> SocketAddr {
     serve(|mut stream| {
         let _until_closed = stream.read_to_end(&mut Vec::new());
     })

@@ -3,6 +3,8 @@
 //! Keys, values and header values are base64, `null` where there is none. `sizeInBytes` and `crc` are of the bytes as
 //! they are; writing them again gives the same if they are not compressed.
 
+#![allow(clippy::indexing_slicing, reason = "a JSON value is indexed, which gives null or, in an object, a new member")]
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
