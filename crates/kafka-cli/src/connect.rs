@@ -35,10 +35,17 @@ impl ConnectArguments {
         let attempts = u32::try_from(self.brokers.len()).unwrap_or(u32::MAX).min(MAX_ATTEMPTS);
         let call_timeout = self.timeout * (attempts + 1);
         let dialer = Dialer { timeout: self.timeout, call_timeout, client_id: "kafka-cli".into(), ..Dialer::default() };
-        let config = TransportConfig { bootstrap: self.brokers.clone(), dialer, ..TransportConfig::default() };
+        let config = TransportConfig {
+            bootstrap: self.brokers.clone(),
+            dialer,
+            unknown_topic_timeout: UNKNOWN_TOPIC_TIMEOUT,
+            ..TransportConfig::default()
+        };
         Ok(Transport::connect(config).await?)
     }
 }
 
+/// Long enough for a topic that was just created, short enough for a slip of the pen.
+const UNKNOWN_TOPIC_TIMEOUT: Duration = Duration::from_secs(2);
 /// Brokers that are waited for in full. With more of them, some will answer, or the mistake is another.
 const MAX_ATTEMPTS: u32 = 3;

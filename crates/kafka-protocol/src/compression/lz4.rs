@@ -3,7 +3,7 @@
 //! The frame is read here rather than by lz4_flex: its reader cannot pass over the wrong header checksum of old message
 //! sets, takes a frame cut short for whole, and reserves and clears megabytes for a frame of a few bytes.
 
-use lz4_flex::block::{self, CompressTable};
+use lz4_flex::block::{self, CompressTable, DecompressError};
 
 use crate::DecodeError;
 use crate::compression::output::Output;
@@ -120,14 +120,19 @@ fn unpack(
     output: &mut Output<'_>,
 ) -> Result<(), DecodeError> {
     // A byte stands for at most 255, so that a small block needs no room for a full one.
-    let room = descriptor.max_block_len.min(data.len().saturating_mul(255));
+    let room = descriptor.max_block_len.min(data.len().saturating_mul(255)).min(output.remaining());
     let result = if descriptor.has(INDEPENDENT) {
         block::decompress_into(data, output.room(room))
     } else {
         let (window, room) = output.window_and_room(behind.min(WINDOW_LEN), room);
         block::decompress_into_with_dict(data, room, window)
     };
-    let written = result.map_err(|error| output.refused(error.to_string(), at))?;
+    let written = result.map_err(|error| match error {
+        DecompressError::OutputTooSmall { expected, .. } if room == output.remaining() => {
+            output.require(expected).err().unwrap_or_else(|| output.refused(error.to_string(), at))
+        }
+        _ => output.refused(error.to_string(), at),
+    })?;
     output.produce(written)
 }
 

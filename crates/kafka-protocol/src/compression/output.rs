@@ -45,6 +45,7 @@ impl Output<'_> {
     /// The last bytes produced, `window` of them at most, and room for a block of at most `len` behind them.
     #[cfg(any(feature = "lz4", feature = "snappy"))]
     pub(super) fn window_and_room(&mut self, window: usize, len: usize) -> (&[u8], &mut [u8]) {
+        self.grow(len);
         let end = self.filled.saturating_add(len);
         if self.buffer.len() < end {
             self.buffer.resize(end, 0);
@@ -74,13 +75,33 @@ impl Output<'_> {
     #[cfg(any(feature = "gzip", feature = "zstd"))]
     pub(super) fn append<T>(&mut self, append: impl FnOnce(&mut Vec<u8>) -> T) -> Result<T, DecodeError> {
         self.buffer.truncate(self.filled);
-        if self.buffer.capacity() - self.buffer.len() < 64 {
-            self.buffer.reserve(8 * 1024);
-        }
+        self.grow(SPARE);
         let result = append(self.buffer);
         self.filled = self.buffer.len();
         check_limit(self.produced(), self.limits)?;
         Ok(result)
+    }
+
+    /// How many bytes may still be produced.
+    #[cfg(any(feature = "lz4", feature = "snappy"))]
+    pub(super) fn remaining(&self) -> usize {
+        self.limits.max_decompressed_len.saturating_sub(self.produced())
+    }
+
+    /// Fails if `len` bytes more are more than the limit.
+    #[cfg(any(feature = "lz4", feature = "snappy"))]
+    pub(super) fn require(&self, len: usize) -> Result<(), DecodeError> {
+        check_limit(self.produced().saturating_add(len), self.limits)
+    }
+
+    /// Makes room for `len` bytes. The buffer doubles, as a vector does, but not to more than the limit needs.
+    fn grow(&mut self, len: usize) {
+        let (capacity, needed) = (self.buffer.capacity(), self.filled.saturating_add(len));
+        if capacity < needed {
+            let most = self.start.saturating_add(self.limits.max_decompressed_len).saturating_add(SPARE);
+            let wanted = capacity.saturating_mul(2).max(FIRST).min(most).max(needed);
+            self.buffer.reserve_exact(wanted - self.buffer.len());
+        }
     }
 
     /// What the codec refuses, with the place in the input.
@@ -88,3 +109,8 @@ impl Output<'_> {
         DecodeError::new(DecodeErrorKind::Decompress { codec: self.codec, reason: reason.into() }, offset)
     }
 }
+
+/// Room that a codec is lent at least: beyond the limit, too, so that breaking it is seen.
+const SPARE: usize = 64;
+/// What a buffer without room grows to at once.
+const FIRST: usize = 8 << 10;

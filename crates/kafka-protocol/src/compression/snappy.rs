@@ -65,6 +65,7 @@ fn block(block: &[u8], at: usize, output: &mut Output<'_>) -> Result<(), DecodeE
     if len > block.len().saturating_mul(22) {
         return Err(output.refused("block claims more than it can hold", at));
     }
+    output.require(len)?;
     let result = raw::Decoder::new().decompress(block, output.room(len));
     let written = result.map_err(|error| output.refused(error.to_string(), at))?;
     output.produce(written)

@@ -74,7 +74,12 @@ impl BatchDecoder {
 
     fn decompress(&mut self, section: &Section<'_>) -> Result<(), DecodeError> {
         self.scratch.clear();
-        self.scratch.reserve(self.expected_len(section.data.len()));
+        let expected = self.expected_len(section.data.len());
+        if self.scratch.capacity() < expected {
+            // Nothing is in it that would have to move.
+            self.scratch = Vec::new();
+            self.scratch.reserve_exact(expected);
+        }
         let Section { compression, checksum, data } = *section;
         self.decompressor.decompress_checking(compression, data, checksum, &self.limits, &mut self.scratch)?;
         self.last = Ratio { compressed: data.len(), decompressed: self.scratch.len() };
