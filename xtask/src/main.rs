@@ -1,7 +1,6 @@
 //! Chores of the workspace, run as `cargo xtask …`; `cargo xtask help` lists them.
 #![allow(clippy::print_stdout, reason = "a chore answers on standard output")]
 
-mod codegen;
 mod demo;
 mod kafka;
 mod oracle;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kafka_conn::{CallOptions, Lane, Pauses, Route, Transport};
 use kafka_protocol::{ErrorCode, Request};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::error::Result;
 
@@ -19,7 +19,7 @@ pub(crate) struct Attempts<'a> {
 impl<'a> Attempts<'a> {
     pub(crate) fn new(transport: &'a Transport, timeout: Duration) -> Self {
         let pauses = transport.config().backoff.pauses();
-        Self { transport, deadline: Instant::now() + timeout, pauses }
+        Self { transport, deadline: deadline(timeout), pauses }
     }
 
     /// What is left, in whole milliseconds, for the broker to take.
@@ -53,7 +53,7 @@ impl<'a> Attempts<'a> {
         tracing::debug!(%code, "asking the controller again");
         sleep_until(pause).await;
         // If this fails, so will the next attempt, and say why.
-        let _refreshed = self.transport.refresh(&[]).await;
+        let _refreshed = timeout_at(self.deadline, self.transport.refresh(&[])).await;
         true
     }
 
@@ -62,7 +62,14 @@ impl<'a> Attempts<'a> {
     }
 }
 
+/// When `timeout` will be over; a year stands for never.
+pub(crate) fn deadline(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(LONGEST_TIMEOUT)
+}
+
 /// Codes that say that the item was certainly not done, and that another attempt may.
 pub(crate) fn is_undone(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::NOT_CONTROLLER | ErrorCode::THROTTLING_QUOTA_EXCEEDED)
 }
+
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);

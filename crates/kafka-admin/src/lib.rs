@@ -7,11 +7,12 @@
 //! ```
 //!
 //! Where many things are asked at once, each has an [`Outcome`] of its own: one failure does not hide the others. A whole
-//! call fails only where no broker could be asked, or where nobody knows what became of it.
+//! call fails only where nothing is known of any of them: no broker could be asked, or none answered.
 //!
 //! This crate keeps no state between calls, and never makes a call again that may have taken effect.
 
 mod admin;
+mod answers;
 mod attempts;
 mod error;
 mod outcome;

@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kafka_conn::{BrokerId, Cluster, Route};
+use kafka_conn::{BrokerId, Cluster, Partition, Route};
 use kafka_protocol::messages::create_topics::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreatableTopicResult, CreateTopicsRequest,
 };
-use kafka_protocol::messages::delete_topics::{DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest};
+use kafka_protocol::messages::delete_topics::{
+    DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
+};
 use kafka_protocol::messages::metadata::{MetadataRequest, MetadataResponseTopic};
 use kafka_protocol::{ErrorCode, Uuid};
 use smol_str::SmolStr;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::admin::Admin;
-use crate::attempts::{Attempts, is_undone};
+use crate::answers::Answers;
+use crate::attempts::{Attempts, deadline};
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::Outcome;
 
@@ -187,7 +190,7 @@ impl Admin {
         options: CreateTopicsOptions,
     ) -> Result<Vec<Outcome<CreatedTopic>>> {
         let mut attempts = Attempts::new(self.transport(), options.timeout);
-        let mut done = BTreeMap::new();
+        let mut known = Answers::new();
         let mut left: Vec<_> = topics.iter().collect();
         while !left.is_empty() {
             let request = CreateTopicsRequest {
@@ -196,17 +199,23 @@ impl Admin {
                 validate_only: options.apply == Apply::Validate,
                 ..CreateTopicsRequest::default()
             };
-            let response = attempts.call(&request, None).await?;
+            let asked = left.iter().map(|topic| &topic.name);
+            let response = match attempts.call(&request, None).await {
+                Ok(response) => response,
+                Err(error) => {
+                    known.handle_failure(asked, error)?;
+                    break;
+                }
+            };
             let answers = response.topics.into_iter().map(|answer| (answer.name.clone(), answer));
-            let undone = merge(&mut done, answers, |answer: &CreatableTopicResult| ErrorCode(answer.error_code));
+            let undone = known.handle_answers(asked, answers, |answer| ErrorCode(answer.error_code));
             left.retain(|topic| undone.contains_key(&topic.name));
             let Some(code) = undone.into_values().next() else { break };
             if !attempts.again(code, response.throttle_time_ms).await {
                 break;
             }
         }
-        let names = topics.iter().map(|topic| &topic.name);
-        Ok(outcomes(names, &done, created))
+        Ok(known.outcomes(topics.iter().map(|topic| &topic.name), created))
     }
 
     /// Deletes topics by name (DeleteTopics). The outcomes are in the order of `names`.
@@ -217,24 +226,27 @@ impl Admin {
     /// [`Connection`](ErrorKind::Connection).
     pub async fn delete_topics(&self, names: &[&str], options: DeleteTopicsOptions) -> Result<Vec<Outcome<()>>> {
         let mut attempts = Attempts::new(self.transport(), options.timeout);
-        let mut done = BTreeMap::new();
+        let mut known = Answers::new();
         let names: Vec<_> = names.iter().copied().map(SmolStr::new).collect();
         let mut left = names.clone();
         while !left.is_empty() {
-            let version = attempts.version::<DeleteTopicsRequest>().await?;
-            let request = delete_request(&left, version, attempts.timeout_ms());
-            // Never in a newer one than it was made for: that would not see the names.
-            let response = attempts.call(&request, Some(version)).await?;
+            let response = match delete(&attempts, &left).await {
+                Ok(response) => response,
+                Err(error) => {
+                    known.handle_failure(left.iter(), error)?;
+                    break;
+                }
+            };
             let named = |answer: DeletableTopicResult| answer.name.clone().map(|name| (name, answer));
             let answers = response.responses.into_iter().filter_map(named);
-            let undone = merge(&mut done, answers, |answer: &DeletableTopicResult| ErrorCode(answer.error_code));
+            let undone = known.handle_answers(left.iter(), answers, |answer| ErrorCode(answer.error_code));
             left.retain(|name| undone.contains_key(name));
             let Some(code) = undone.into_values().next() else { break };
             if !attempts.again(code, response.throttle_time_ms).await {
                 break;
             }
         }
-        Ok(outcomes(names.iter(), &done, deleted))
+        Ok(known.outcomes(names.iter(), deleted))
     }
 
     /// Lists the topics that this user may see, by name, internal ones among them (Metadata).
@@ -254,14 +266,20 @@ impl Admin {
     ///
     /// # Errors
     /// [`LeadersUnknown`](ErrorKind::LeadersUnknown) or [`UnknownTopic`](ErrorKind::UnknownTopic), with the topic, when
-    /// time is up; at once what waiting does not change, as [`NotAuthorized`](ErrorKind::NotAuthorized);
-    /// [`Connection`](ErrorKind::Connection).
+    /// time is up, or [`Connection`](ErrorKind::Connection) if the cluster could not be asked then; at once what waiting
+    /// does not change, as [`NotAuthorized`](ErrorKind::NotAuthorized).
     pub async fn wait_for_leaders(&self, names: &[&str], timeout: Duration) -> Result<()> {
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline(timeout);
         let mut pauses = self.transport().config().backoff.pauses();
         loop {
-            let cluster = self.transport().refresh(names).await?;
-            let Some(error) = names.iter().find_map(|name| without_leaders(&cluster, name)) else { return Ok(()) };
+            let error = match timeout_at(deadline, self.transport().refresh(names)).await {
+                Ok(Ok(cluster)) => match names.iter().find_map(|name| without_leaders(&cluster, name)) {
+                    Some(error) => error,
+                    None => return Ok(()),
+                },
+                Ok(Err(error)) => error.into(),
+                Err(_) => Error::new(ErrorKind::LeadersUnknown),
+            };
             let pause = Instant::now() + pauses.next_pause();
             if !error.is_retriable() || pause >= deadline {
                 return Err(error);
@@ -271,39 +289,19 @@ impl Admin {
     }
 }
 
+async fn delete(attempts: &Attempts<'_>, names: &[SmolStr]) -> Result<DeleteTopicsResponse> {
+    let version = attempts.version::<DeleteTopicsRequest>().await?;
+    let request = delete_request(names, version, attempts.timeout_ms());
+    // Never in a newer one than it was made for: that would not see the names.
+    attempts.call(&request, Some(version)).await
+}
+
 /// Version 6 names topics in another place than those before.
 fn delete_request(names: &[SmolStr], version: i16, timeout_ms: i32) -> DeleteTopicsRequest {
     let topic = |name: &SmolStr| DeleteTopicState { name: Some(name.clone()), ..DeleteTopicState::default() };
     let (topics, topic_names) =
         if version >= 6 { (names.iter().map(topic).collect(), Vec::new()) } else { (Vec::new(), names.to_vec()) };
     DeleteTopicsRequest { topics, topic_names, timeout_ms, ..DeleteTopicsRequest::default() }
-}
-
-/// Adds answers to those that are there; returns the codes of items to be asked for again. A topic's first answer of an
-/// attempt counts.
-fn merge<A>(
-    done: &mut BTreeMap<SmolStr, A>,
-    answers: impl Iterator<Item = (SmolStr, A)>,
-    code: impl Fn(&A) -> ErrorCode,
-) -> BTreeMap<SmolStr, ErrorCode> {
-    let mut undone = BTreeMap::new();
-    for (name, answer) in answers {
-        if is_undone(code(&answer)) {
-            undone.insert(name.clone(), code(&answer));
-        }
-        done.insert(name, answer);
-    }
-    undone
-}
-
-/// An outcome for each name, in that order; one that is named twice has the same twice over.
-fn outcomes<'a, A, T: Clone>(
-    names: impl Iterator<Item = &'a SmolStr>,
-    done: &BTreeMap<SmolStr, A>,
-    read: impl Fn(&A) -> Result<T>,
-) -> Vec<Outcome<T>> {
-    let missing = |name: &str| Err(Error::new(ErrorKind::NoAnswer).with_topic(name));
-    names.map(|name| Outcome::new(name.clone(), done.get(name).map_or_else(|| missing(name), &read))).collect()
 }
 
 fn created(answer: &CreatableTopicResult) -> Result<CreatedTopic> {
@@ -345,7 +343,9 @@ fn without_leaders(cluster: &Cluster, name: &str) -> Option<Error> {
     if topic.error.is_error() {
         return Some(Error::answered(topic.error, name, None));
     }
-    let led = !topic.partitions.is_empty() && topic.partitions.iter().all(|partition| partition.leader.is_some());
+    // A leader that the cluster does not have is none: it just went down.
+    let led = |partition: &Partition| cluster.leader(name, partition.index).is_ok();
+    let led = !topic.partitions.is_empty() && topic.partitions.iter().all(led);
     (!led).then(|| Error::new(ErrorKind::LeadersUnknown).with_topic(name))
 }
 
@@ -368,21 +368,5 @@ mod tests {
         assert_eq!(found.collect::<Vec<_>>(), expected);
         let default = NewTopic::default().to_wire();
         assert_eq!((default.num_partitions, default.replication_factor), (-1, -1));
-    }
-
-    #[test]
-    fn each_name_has_an_outcome_in_its_place() {
-        let answer =
-            |name: &str, error_code| CreatableTopicResult { name: name.into(), error_code, ..Default::default() };
-        let mut done = BTreeMap::new();
-        let answers = [answer("b", 0), answer("a", 41), answer("c", 36)].map(|answer| (answer.name.clone(), answer));
-        let undone = merge(&mut done, answers.into_iter(), |answer| ErrorCode(answer.error_code));
-        assert_eq!(undone.into_keys().collect::<Vec<_>>(), ["a"]);
-        let names = ["a", "b", "c", "d"].map(SmolStr::new);
-        let outcomes = outcomes(names.iter(), &done, created);
-        let kinds: Vec<_> =
-            outcomes.iter().map(|outcome| outcome.result.clone().err().map(|e| e.kind().clone())).collect();
-        let not_controller = ErrorKind::Broker(ErrorCode::NOT_CONTROLLER);
-        assert_eq!(kinds, [Some(not_controller), None, Some(ErrorKind::TopicAlreadyExists), Some(ErrorKind::NoAnswer)]);
     }
 }

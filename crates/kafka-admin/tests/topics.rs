@@ -32,6 +32,8 @@ struct State {
     /// Codes for all topics of the next requests, before anything is done.
     refusals: VecDeque<ErrorCode>,
     max_delete_version: i16,
+    /// Whether brokers take requests and do not answer.
+    silent: bool,
     /// (broker, topics) of each request to create or delete.
     requests: Vec<(i32, Vec<String>)>,
 }
@@ -53,6 +55,9 @@ impl World {
             let client_id = frame.get_i16();
             frame.advance(usize::try_from(client_id).unwrap_or(0));
             frame.advance(usize::from(api.request_header_version(version) == 2));
+            if api != ApiKey::API_VERSIONS && self.0.lock().unwrap().silent {
+                std::future::pending::<()>().await;
+            }
             let mut body = BytesMut::new();
             self.0.lock().unwrap().answer(broker, api, version, frame, &mut body);
             let header = usize::try_from(api.response_header_version(version)).unwrap();
@@ -291,4 +296,21 @@ async fn leaders_are_waited_for_but_not_for_ever() {
     assert_eq!((error.kind(), error.context().topic.as_deref()), (&ErrorKind::LeadersUnknown, Some("a")));
     admin.wait_for_leaders(&["a"], Duration::from_secs(10)).await.unwrap();
     assert!(admin.wait_for_leaders(&["b"], Duration::from_secs(1)).await.unwrap_err().is_unknown_topic());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_leaders_ends_in_time_and_outlives_a_broker_that_does_not_answer() {
+    let world = world();
+    world.0.lock().unwrap().topics.insert("a".to_owned(), 2);
+    let admin = world.admin().await;
+    world.0.lock().unwrap().silent = true;
+    let started = Instant::now();
+    assert!(admin.wait_for_leaders(&["a"], Duration::from_secs(3)).await.is_err());
+    assert!(started.elapsed() <= Duration::from_secs(3), "{:?}", started.elapsed());
+    let speak = async {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        world.0.lock().unwrap().silent = false;
+    };
+    let (waited, ()) = tokio::join!(admin.wait_for_leaders(&["a"], Duration::MAX), speak);
+    waited.unwrap();
 }

@@ -14,7 +14,8 @@
 pub struct Limits {
     /// Elements of one array. Default 10,000,000.
     pub max_array_len: usize,
-    /// Bytes of one string. Default 1 MiB: flexible versions allow more than the 32 KiB of the classic ones.
+    /// Bytes of one string. Default 32,767, the longest that Kafka reads and writes, though flexible versions could hold
+    /// more.
     pub max_string_len: usize,
     /// Tagged fields of one struct. Default 1024.
     pub max_tagged_fields: usize,
@@ -29,7 +30,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_array_len: 10_000_000,
-            max_string_len: 1 << 20,
+            max_string_len: i16::MAX as usize,
             max_tagged_fields: 1024,
             max_decompressed_len: 64 << 20,
             max_records: 10_000_000,

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use kafka_protocol::DecodeError;
 use kafka_protocol::records::{Batch, BatchDecoder, Record, Records};
 use smol_str::SmolStr;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Records of one partition, still as the broker stores them: checked, but neither decompressed nor taken apart.
 ///
@@ -72,10 +71,11 @@ impl FetchedBatch {
     ///
     /// # Errors
     /// [`CorruptBatch`](crate::ErrorKind::CorruptBatch) where the records cannot be decompressed within the decoder's
-    /// limits, or cannot be as many as the batch says; the iterator gives the same error where one cannot be read.
+    /// limits, or cannot be as many as the batch says; the iterator gives the same error where one cannot be read, or
+    /// has an offset that goes back or that the batch does not have.
     pub fn records<'a>(&'a self, decoder: &'a mut BatchDecoder) -> Result<BatchRecords<'a>> {
-        let records = self.batch.records(decoder).map_err(|error| self.error(error))?;
-        Ok(BatchRecords { batch: self, records })
+        let records = self.batch.records(decoder).map_err(|error| self.error(error.into()))?;
+        Ok(BatchRecords { batch: self, records, next: Some(self.from) })
     }
 
     /// The batch beneath, with all that its header says.
@@ -83,8 +83,8 @@ impl FetchedBatch {
         &self.batch
     }
 
-    fn error(&self, error: DecodeError) -> Error {
-        Error::from(error).with_partition(&self.topic, self.partition).with_offset(self.from)
+    fn error(&self, error: Error) -> Error {
+        error.with_partition(&self.topic, self.partition).with_offset(self.from)
     }
 }
 
@@ -105,6 +105,8 @@ impl fmt::Debug for FetchedBatch {
 pub struct BatchRecords<'a> {
     batch: &'a FetchedBatch,
     records: Records<'a>,
+    /// The least offset that may come; `None` after an error.
+    next: Option<i64>,
 }
 
 impl<'a> Iterator for BatchRecords<'a> {
@@ -112,12 +114,19 @@ impl<'a> Iterator for BatchRecords<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        let next = self.next?;
         loop {
-            match self.records.next()? {
-                Ok(record) if record.offset < self.batch.from => {}
-                Ok(record) => return Some(Ok(record)),
-                Err(error) => return Some(Err(self.batch.error(error))),
-            }
+            let error = match self.records.next()? {
+                Ok(record) if record.offset < self.batch.from => continue,
+                Ok(record) if (next..=self.batch.last_offset()).contains(&record.offset) => {
+                    self.next = Some(record.offset.saturating_add(1));
+                    return Some(Ok(record));
+                }
+                Ok(_) => Error::new(ErrorKind::CorruptBatch),
+                Err(error) => error.into(),
+            };
+            self.next = None;
+            return Some(Err(self.batch.error(error)));
         }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Chunk {
 struct Current {
     batch: Batch,
     records: OwnedRecords,
+    /// The offset to return when it was begun; it may hold records before that.
+    from: i64,
 }
 
 impl Chunk {
@@ -69,7 +71,7 @@ impl Chunk {
             self.finish(decoder);
             let Some(batch) = self.next_data(decoder)? else { return Ok(None) };
             let records = batch.owned_records(decoder).map_err(|error| self.at(error.into()))?;
-            self.current = Some(Current { batch, records });
+            self.current = Some(Current { batch, records, from: self.offset });
         }
     }
 
@@ -98,12 +100,12 @@ impl Chunk {
         let current = self.current.as_mut()?;
         loop {
             match current.records.next()? {
-                Ok(record) if record.offset < self.offset => {}
-                Ok(record) if record.offset <= current.batch.last_offset() => {
+                Ok(record) if record.offset < current.from => {}
+                Ok(record) if (self.offset..=current.batch.last_offset()).contains(&record.offset) => {
                     self.offset = record.offset.saturating_add(1);
                     return Some(Ok(record));
                 }
-                // Offsets that its header does not have.
+                // An offset that its header does not have, or one that goes back.
                 Ok(_) => return Some(Err(Error::new(ErrorKind::CorruptBatch))),
                 Err(error) => return Some(Err(error.into())),
             }
@@ -112,7 +114,7 @@ impl Chunk {
 
     /// Moves behind the current batch, whose records are all returned, and keeps its buffer where nobody else does.
     fn finish(&mut self, decoder: &mut BatchDecoder) {
-        let Some(Current { batch, records }) = self.current.take() else { return };
+        let Some(Current { batch, records, .. }) = self.current.take() else { return };
         self.offset = self.offset.max(batch.last_offset().saturating_add(1));
         let buffer = records.into_buffer();
         if batch.compression() != Compression::None && buffer.is_unique() {
@@ -178,4 +180,41 @@ fn marker(batch: &RecordBatch, decoder: &mut BatchDecoder) -> Result<ControlType
 fn timestamp(milliseconds: i64) -> Option<SystemTime> {
     let since = Duration::from_millis(u64::try_from(milliseconds).ok()?);
     UNIX_EPOCH.checked_add(since)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kafka_protocol::records::{Batches, Compressor, MessageFormat, MessageSetBuilder};
+
+    use super::*;
+    use crate::gauge::Total;
+
+    /// One compressed set with these offsets; no broker would store most of them.
+    fn chunk(from: i64, offsets: &[i64]) -> Chunk {
+        let mut builder = MessageSetBuilder::new(MessageFormat::V0);
+        offsets.iter().for_each(|offset| builder.append(*offset, 0, None, Some(b"v")).unwrap());
+        let bytes = builder.seal(&mut Compressor::new(Compression::Gzip, None).unwrap()).unwrap();
+        let batches = Batches::new(bytes).collect::<Result<_, _>>().unwrap();
+        let gauge = Arc::new(Gauge::new("t".into(), 0, 0, Arc::new(Total::default())));
+        Chunk::new(gauge.hold(100), batches, from, 100, Vec::new())
+    }
+
+    #[test]
+    fn offsets_that_go_back_or_beyond_the_batch_are_corrupt_and_not_passed() {
+        for (offsets, good) in [(&[0, 1, 3, 2, 4], 2), (&[0, 1, 2, 2, 4], 2), (&[0, 1, 2, 9, 4], 2)] {
+            let (mut messages, mut batches) = (chunk(1, offsets), chunk(1, offsets));
+            let mut decoder = BatchDecoder::default();
+            for _ in 0..good {
+                assert!(messages.next_message(&mut decoder).unwrap().is_some());
+            }
+            let error = messages.next_message(&mut decoder).unwrap_err();
+            assert_eq!(error.kind(), &ErrorKind::CorruptBatch, "{offsets:?}");
+            let batch = batches.next_batch(&mut BatchDecoder::default()).unwrap().unwrap();
+            let records: Vec<_> = batch.records(&mut decoder).unwrap().collect();
+            assert_eq!(records.len(), good + 1, "{offsets:?}");
+            assert!(records[good].is_err() && records[..good].iter().all(Result::is_ok));
+        }
+    }
 }

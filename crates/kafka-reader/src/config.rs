@@ -154,11 +154,14 @@ impl Settings {
             prefetch_bytes: config.prefetch_bytes,
             isolation_level: config.isolation_level,
             backoff: config.backoff.clone(),
-            retry_timeout: config.retry_timeout,
+            retry_timeout: config.retry_timeout.min(LONGEST_WAIT),
             limits: config.limits.clone(),
         })
     }
 }
+
+/// A year: what is longer stands for never, and might not be a point in time.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 fn check_partitions(config: &ReaderConfig) -> Result<(), &'static str> {
     if let Partitions::Several(partitions) = &config.partitions {

@@ -13,14 +13,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use kafka_conn::{BrokerId, Cluster, Pauses};
-use kafka_protocol::Uuid;
+use kafka_protocol::{ErrorCode, Uuid};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::config::IsolationLevel;
+use crate::config::{IsolationLevel, LONGEST_WAIT};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetcher::{Assigned, Command, Event, Fetcher, Reason, Returned, Shared};
+use crate::gauge::Gauge;
 use crate::offsets::{self, FIRST, LAST};
 
 #[derive(Debug)]
@@ -46,6 +47,7 @@ struct Placed {
     partition: i32,
     broker: BrokerId,
     leader_epoch: i32,
+    topic_id: Uuid,
 }
 
 #[derive(Debug)]
@@ -116,14 +118,18 @@ impl Control {
 
     async fn wake(&mut self, signals: &mut Signals) -> Wake {
         let due = self.parked.iter().map(|parked| parked.until).min();
-        let touch = Instant::now() + self.shared.transport.config().metadata_ttl;
+        let touch = Instant::now() + self.shared.transport.config().metadata_ttl.min(LONGEST_WAIT);
         let until = due.map_or(touch, |due| due.min(touch));
         tokio::select! {
             biased;
             _ = &mut signals.closing => Wake::Close,
             Some(slot) = signals.halts.recv() => Wake::Halt(slot),
             Some(returned) = self.returns.1.recv() => Wake::Returned(returned),
-            Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => Wake::Task(done.unwrap_or_default()),
+            Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => match done {
+                Ok(returned) => Wake::Task(returned),
+                // It panicked, and its partitions are gone: the reader is told that it is closed, rather than nothing.
+                Err(_) => Wake::Close,
+            },
             Ok(()) = self.cluster.changed() => Wake::Cluster,
             () = sleep_until(until) => {
                 if due.is_none_or(|due| due > touch) {
@@ -170,6 +176,7 @@ impl Control {
                 partition: assigned.gauge.partition,
                 broker,
                 leader_epoch: assigned.leader_epoch,
+                topic_id: assigned.topic_id,
             };
             self.placed.insert(assigned.gauge.slot, placed);
         }
@@ -210,6 +217,7 @@ impl Control {
             Reason::Released => self.parked.push(Parked { partitions, until: Instant::now() }),
             Reason::Failed(error) => self.park(partitions, &error),
             Reason::OutOfRange => partitions.into_iter().for_each(|assigned| self.check(assigned)),
+            Reason::Vacant(end) => partitions.into_iter().for_each(|assigned| self.check_vacancy(assigned, end)),
             Reason::Halted(error) => {
                 partitions.into_iter().for_each(|assigned| self.report_halt(assigned, error.clone()));
             }
@@ -234,7 +242,10 @@ impl Control {
             let new = || Trouble { pauses: settings.backoff.pauses(), since: now };
             let trouble = self.troubles.entry(assigned.gauge.slot).or_insert_with(new);
             until = until.max(now + trouble.pauses.next_pause());
-            if now.duration_since(trouble.since) >= settings.retry_timeout {
+            // A batch that cannot be read is tried again, and the partition is not halted yet; waiting grants no right.
+            let refused = trouble.pauses.taken() == 1 && error.code() == Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+            let overdue = now.duration_since(trouble.since) >= settings.retry_timeout;
+            if refused || (overdue && !error.is_halt()) {
                 trouble.since = now;
                 // A reader that has so much to read will hear of it another time.
                 let _full = events.try_send(Event::Failing(assigned.error(error.clone())));
@@ -249,10 +260,14 @@ impl Control {
         for (slot, placed) in &mut self.placed {
             let known = cluster.topic(&placed.topic).and_then(|topic| topic.partition(placed.partition));
             let Some(partition) = known else { continue };
+            let replaced = cluster.topic(&placed.topic).is_some_and(|topic| is_replaced(placed.topic_id, topic.id));
             let newer = partition.leader_epoch > placed.leader_epoch;
             let moved = partition.leader.is_some_and(|leader| leader != placed.broker || newer);
-            if moved && let Some(fetcher) = self.fetchers.get(&placed.broker) {
-                placed.leader_epoch = partition.leader_epoch;
+            if (moved || replaced)
+                && let Some(fetcher) = self.fetchers.get(&placed.broker)
+            {
+                // So that it is asked for once.
+                (placed.leader_epoch, placed.topic_id) = (partition.leader_epoch, Uuid::ZERO);
                 let _it_will_find_out = fetcher.try_send(Command::Release(*slot));
             }
         }
@@ -273,8 +288,8 @@ impl Control {
         self.tasks.spawn(async move {
             let reason = match range(&shared, &assigned).await {
                 Ok((first, last)) if (first..=last).contains(&assigned.position.offset()) => {
-                    let code = kafka_protocol::ErrorCode::OFFSET_OUT_OF_RANGE;
-                    Reason::Failed(assigned.error(Error::new(ErrorKind::Broker(code))))
+                    let kind = ErrorKind::Broker(ErrorCode::OFFSET_OUT_OF_RANGE);
+                    Reason::Failed(assigned.error(Error::new(kind)))
                 }
                 Ok((first, last)) => {
                     let offset = assigned.position.offset();
@@ -282,6 +297,25 @@ impl Control {
                     Reason::Halted(assigned.error(Error::new(kind)))
                 }
                 Err(error) => Reason::Failed(error),
+            };
+            Some(Returned { partitions: vec![assigned], reason })
+        });
+    }
+
+    /// Makes sure that a leader which has nothing up to `end` would have it, before the reader is told: of a log in tiered
+    /// storage it has the newer part only, and an answer may be empty because the rest was slow.
+    fn check_vacancy(&mut self, mut assigned: Assigned, end: i64) {
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move {
+            let Gauge { topic, partition, slot, .. } = &*assigned.gauge;
+            let reason = match offsets::local_start(&shared.transport, &shared.settings, topic, *partition).await {
+                Ok(start) if start <= assigned.position.offset() => {
+                    assigned.position.set_vacant_to(end);
+                    let _reader_is_gone = shared.events.send(Event::Vacant(*slot, end)).await;
+                    Reason::Released
+                }
+                Ok(_) => Reason::Released,
+                Err(error) => Reason::Failed(assigned.error(error)),
             };
             Some(Returned { partitions: vec![assigned], reason })
         });
@@ -325,14 +359,19 @@ fn home(cluster: &Cluster, assigned: &Assigned) -> Result<Home> {
     let gauge = &assigned.gauge;
     let broker = cluster.leader(&gauge.topic, gauge.partition)?;
     let topic = cluster.topic(&gauge.topic);
-    let topic_id = topic.map_or(Uuid::ZERO, |topic| topic.id);
-    if !assigned.topic_id.is_zero() && !topic_id.is_zero() && topic_id != assigned.topic_id {
+    let topic_id = topic.map(|topic| topic.id).filter(|id| !id.is_zero()).unwrap_or(assigned.topic_id);
+    if is_replaced(assigned.topic_id, topic_id) {
         let kind = ErrorKind::TopicReplaced { before: assigned.topic_id, now: topic_id };
         return Err(assigned.error(Error::new(kind)));
     }
     let partition = topic.and_then(|topic| topic.partition(gauge.partition));
     let leader_epoch = partition.map_or(-1, |partition| partition.leader_epoch);
     Ok(Home { broker, leader_epoch, topic_id })
+}
+
+/// Whether a topic is another one by now. Brokers before Kafka 2.8 know no ids.
+fn is_replaced(before: Uuid, now: Uuid) -> bool {
+    !before.is_zero() && !now.is_zero() && before != now
 }
 
 /// The first offset of a partition, and the one behind its last record.

@@ -71,6 +71,7 @@ impl Error {
         match &self.0.kind {
             ErrorKind::Broker(code) => code.is_retriable(),
             ErrorKind::Connection => self.connection_error().is_some_and(kafka_conn::Error::is_retriable),
+            ErrorKind::NoProgress => true,
             _ => false,
         }
     }
@@ -197,6 +198,9 @@ pub enum ErrorKind {
     /// A configuration that cannot work.
     #[error("invalid configuration: {0}")]
     InvalidConfig(&'static str),
+    /// The broker answers with records before the offset, or with less than one batch, each time.
+    #[error("the broker's answers have nothing at this offset or behind it")]
+    NoProgress,
     /// The partition has no such offset: its records begin later, or end earlier. The partition is halted.
     #[error("offset {offset} is out of range: the partition has {first} to {last}")]
     OffsetOutOfRange {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use kafka_conn::{BrokerId, CallOptions, Connection, RawRequest, RawResponse, Transport};
+use kafka_conn::{BrokerId, CallOptions, Connection, RawRequest, Transport};
 use kafka_protocol::messages::fetch::{
     AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
 };
@@ -37,6 +37,8 @@ pub(crate) enum Event {
     Chunk(Box<Chunk>),
     /// Nothing is known to be lost, but the partition has been out of reach for a while.
     Failing(Error),
+    /// The partition in this slot has no record before this offset that was not handed over yet.
+    Vacant(usize, i64),
     /// The partition in this slot is no longer read.
     Halted(usize, Error),
 }
@@ -80,6 +82,8 @@ pub(crate) enum Reason {
     /// To be tried again after a pause.
     Failed(Error),
     OutOfRange,
+    /// There seems to be nothing up to this offset.
+    Vacant(i64),
     /// For good.
     Halted(Error),
 }
@@ -232,26 +236,31 @@ impl Fetcher {
         let wait = Duration::from_millis(u64::try_from(planned.max_wait_ms).unwrap_or_default());
         let timeout = self.shared.transport.config().dialer.call_timeout.saturating_add(wait);
         let options = CallOptions { timeout: Some(timeout), ..CallOptions::default() };
-        let answer = self.answer(connection.call_raw(raw, options), wait).await?;
+        let answer = self.unless_released(connection.call_raw(raw, options), wait).await?;
         let response = FetchResponse::decode(version, answer.body).map_err(kafka_conn::Error::from)?;
         match self.session.accept(&response) {
             Ok(()) => {
                 self.refusals = 0;
                 Ok(Some(response))
             }
+            Err(Refusal::Throttled) => {
+                throttle(response.throttle_time_ms).await;
+                Ok(None)
+            }
             Err(refusal) => self.refused(refusal).map(|()| None),
         }
     }
 
-    /// Waits for an answer and takes commands meanwhile. Once a partition is to be released, the answer is due: a broker
-    /// that is no longer there must not keep what others lead by now until the call times out.
-    async fn answer(
+    /// Waits for a connection or an answer, and takes commands meanwhile. Once a partition is to be released, it is due:
+    /// a broker that is no longer there must not keep what others lead by now until the dial or the call times out.
+    async fn unless_released<T>(
         &mut self,
-        call: impl Future<Output = kafka_conn::Result<RawResponse>>,
+        call: impl Future<Output = kafka_conn::Result<T>>,
         wait: Duration,
-    ) -> Result<RawResponse> {
+    ) -> Result<T> {
         tokio::pin!(call);
-        let mut due = None;
+        let within = || Instant::now() + wait + RELEASE_GRACE;
+        let mut due = (!self.releases.is_empty()).then(within);
         loop {
             tokio::select! {
                 answer = &mut call => return Ok(answer?),
@@ -259,7 +268,7 @@ impl Fetcher {
                     Command::Fetch(partitions) => self.partitions.extend(partitions),
                     Command::Release(slot) => {
                         self.releases.insert(slot);
-                        due.get_or_insert_with(|| Instant::now() + wait + RELEASE_GRACE);
+                        due.get_or_insert_with(within);
                     }
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
@@ -273,7 +282,8 @@ impl Fetcher {
         if let Some(connection) = self.connection.as_ref().filter(|connection| !connection.is_closed()) {
             return Ok(connection.clone());
         }
-        let connection = self.shared.transport.dedicated(self.broker).await?;
+        let (transport, broker) = (self.shared.transport.clone(), self.broker);
+        let connection = self.unless_released(transport.dedicated(broker), Duration::ZERO).await?;
         Ok(self.connection.insert(connection).clone())
     }
 
@@ -299,21 +309,37 @@ impl Fetcher {
         tracing::debug!(broker = %self.broker, ?refusal, "fetch session ended");
         let code = match refusal {
             Refusal::Code(code) => code,
-            Refusal::Mismatch => ErrorCode::INVALID_FETCH_SESSION_EPOCH,
+            Refusal::Mismatch | Refusal::Throttled => ErrorCode::INVALID_FETCH_SESSION_EPOCH,
         };
         let session = matches!(code, ErrorCode::FETCH_SESSION_ID_NOT_FOUND | ErrorCode::INVALID_FETCH_SESSION_EPOCH);
         if session && self.refusals == 1 { Ok(()) } else { Err(Error::new(ErrorKind::Broker(code))) }
     }
 
     async fn handle_response(&mut self, response: FetchResponse, planned: &Planned) {
+        let mut room = response.throttle_time_ms <= 0;
         for topic in response.responses {
             for data in &topic.partitions {
+                room &= data.records.as_ref().is_none_or(bytes::Bytes::is_empty);
                 self.handle_partition(&topic, data, planned).await;
             }
         }
-        if let Some(throttle) = u64::try_from(response.throttle_time_ms).ok().filter(|throttle| *throttle > 0) {
-            // The broker would not read the next request before that anyway (KIP-219).
-            tokio::time::sleep(Duration::from_millis(throttle).min(MAX_THROTTLE)).await;
+        if room {
+            self.handle_vacancies(planned).await;
+        }
+        throttle(response.throttle_time_ms).await;
+    }
+
+    /// An answer had no record though there was room for some: a partition that goes on may have nothing but a gap there.
+    async fn handle_vacancies(&mut self, planned: &Planned) {
+        for wanted in &planned.wanted {
+            let asked = |assigned: &Assigned| {
+                assigned.gauge.partition == wanted.partition && assigned.gauge.topic == wanted.topic
+            };
+            let Some(at) = self.partitions.iter().position(asked) else { continue };
+            let assigned = &mut self.partitions[at];
+            if let Some(end) = assigned.gauge.end().filter(|end| assigned.position.handle_vacancy(*end)) {
+                self.give_back_one(at, Reason::Vacant(end)).await;
+            }
         }
     }
 
@@ -343,6 +369,7 @@ impl Fetcher {
                 self.partitions.push(assigned);
                 let _reader_is_gone = self.shared.events.send(Event::Chunk(Box::new(chunk))).await;
             }
+            Outcome::NoProgress => self.retry(at, Error::new(ErrorKind::NoProgress)).await,
             Outcome::Again(code) => self.retry(at, Error::new(ErrorKind::Broker(code))).await,
             Outcome::Unreadable(error) => self.retry(at, error.into()).await,
             Outcome::OutOfRange => self.give_back_one(at, Reason::OutOfRange).await,
@@ -388,6 +415,13 @@ impl Assigned {
             IsolationLevel::ReadUncommitted => data.high_watermark,
             IsolationLevel::ReadCommitted => data.last_stable_offset,
         });
+    }
+}
+
+/// The broker would not read the next request before that anyway (KIP-219).
+async fn throttle(throttle_ms: i32) {
+    if let Some(throttle) = u64::try_from(throttle_ms).ok().filter(|throttle| *throttle > 0) {
+        tokio::time::sleep(Duration::from_millis(throttle).min(MAX_THROTTLE)).await;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
-use kafka_conn::{BrokerId, CallOptions, Route, Transport};
+use kafka_conn::{BrokerId, CallOptions, Lane, Route, Transport};
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
@@ -56,6 +56,27 @@ pub(crate) struct Listed {
 /// What to ask for: the timestamps that stand for them on the wire.
 pub(crate) const FIRST: i64 = -2;
 pub(crate) const LAST: i64 = -1;
+
+/// Where the part of a log begins that its leader has itself (KIP-405); the older part is in tiered storage.
+const FIRST_LOCAL: i64 = -4;
+/// The first version that knows [`FIRST_LOCAL`]. Brokers with tiered storage have it.
+const LOCAL_VERSION: i16 = 8;
+
+/// The first offset that a partition's leader need not fetch from elsewhere; 0 where all brokers of its age are so.
+pub(crate) async fn local_start(
+    transport: &Transport,
+    settings: &Settings,
+    topic: &SmolStr,
+    partition: i32,
+) -> Result<i64> {
+    let leader = transport.connection(Route::Leader(topic, partition), Lane::General).await?;
+    if leader.version_for::<ListOffsetsRequest>(None)? < LOCAL_VERSION {
+        return Ok(0);
+    }
+    let wanted = BTreeMap::from([(partition, FIRST_LOCAL)]);
+    let listed = list(transport, settings, topic, &wanted, IsolationLevel::ReadUncommitted).await?;
+    Ok(listed.get(&partition).map_or(i64::MAX, |listed| listed.offset))
+}
 
 /// Asks the leaders of a topic's partitions for offsets, again where that may help, until `retry_timeout` is over.
 pub(crate) async fn list(

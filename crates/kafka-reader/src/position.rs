@@ -20,6 +20,10 @@ pub(crate) struct Position {
     min_max_bytes: i32,
     /// How often in a row the batch here was wrong.
     corrupt: u8,
+    /// How often in a row there was nothing here though the partition goes on.
+    vacant: u8,
+    /// Up to where it is certain that there is nothing.
+    vacant_to: i64,
 }
 
 /// What came of an answer about a partition.
@@ -29,6 +33,8 @@ pub(crate) enum Outcome {
     Batches { batches: Vec<Batch>, from: i64, size: usize },
     /// Nothing new.
     Nothing,
+    /// Something, but nothing that is at the position or behind it. Asking again at once would go on for ever.
+    NoProgress,
     /// To be tried again after a pause, and fresh metadata if the code says so.
     Again(ErrorCode),
     /// The partition has no such offset, says the broker.
@@ -41,7 +47,7 @@ pub(crate) enum Outcome {
 
 impl Position {
     pub(crate) fn new(offset: i64, leader_epoch: i32) -> Self {
-        Self { offset, leader_epoch, min_max_bytes: 0, corrupt: 0 }
+        Self { offset, leader_epoch, min_max_bytes: 0, corrupt: 0, vacant: 0, vacant_to: offset }
     }
 
     pub(crate) fn offset(&self) -> i64 {
@@ -62,14 +68,31 @@ impl Position {
         }
     }
 
+    /// Takes an answer without any record that had room for some, while the partition goes on to `end`. Whether that has
+    /// happened so often that the records up to there are probably gone (all of a log's tail may be compacted away).
+    pub(crate) fn handle_vacancy(&mut self, end: i64) -> bool {
+        if end <= self.offset.max(self.vacant_to) {
+            return false;
+        }
+        self.vacant = (self.vacant + 1) % MAX_TRIES;
+        self.vacant == 0
+    }
+
+    /// It is certain now that there is nothing before `end`. The position stays: whatever is there would still be read.
+    pub(crate) fn set_vacant_to(&mut self, end: i64) {
+        self.vacant_to = end;
+    }
+
     fn handle_records(&mut self, records: Bytes, asked: i32) -> Outcome {
-        let (from, mut size) = (self.offset, 0usize);
+        let (from, mut size, empty) = (self.offset, 0usize, records.is_empty());
         let mut whole = Vec::new();
         let mut batches = Batches::new(records);
         for batch in &mut batches {
             match batch {
                 // A compressed batch is sent whole, so the first one may begin, or even end, before the position.
                 Ok(batch) if batch.last_offset() < self.offset => {}
+                // There is no position behind that: it would be read again and again.
+                Ok(batch) if batch.last_offset() == i64::MAX => break,
                 Ok(batch) => {
                     size = size.saturating_add(batch.size_in_bytes());
                     self.pass(&batch);
@@ -81,18 +104,19 @@ impl Position {
             }
         }
         if !whole.is_empty() {
-            (self.min_max_bytes, self.corrupt) = (0, 0);
+            (self.min_max_bytes, self.corrupt, self.vacant) = (0, 0, 0);
             return Outcome::Batches { batches: whole, from, size };
         }
-        if batches.trailing() > 0 {
+        if batches.trailing() > 0 && asked < i32::MAX {
             // Only brokers before 0.10.1 send less than a batch; the next request asks for more.
             self.min_max_bytes = asked.saturating_mul(2).max(MIN_GROWN);
+            return Outcome::Nothing;
         }
-        Outcome::Nothing
+        if empty { Outcome::Nothing } else { Outcome::NoProgress }
     }
 
     fn pass(&mut self, batch: &Batch) {
-        // No overflow: an offset of 2^63 - 1 cannot be followed, so reading stays there.
+        // No overflow: the last offset is less than 2^63 - 1.
         self.offset = batch.last_offset().saturating_add(1);
         self.leader_epoch = batch.as_record_batch().map_or(-1, |batch| batch.partition_leader_epoch());
     }
@@ -103,7 +127,7 @@ impl Position {
     }
 }
 
-/// A batch that is wrong in one answer may be right in the next, if it was hurt on the way; three times is enough.
+/// What is wrong or missing in one answer may be right in the next, if it was hurt on the way; three times is enough.
 const MAX_TRIES: u8 = 3;
 const MIN_GROWN: i32 = 1 << 16;
 
@@ -166,6 +190,37 @@ mod tests {
         assert_eq!(position.max_bytes(100), 4 << 20);
         assert!(matches!(position.handle_data(&data(whole), 4 << 20), Outcome::Batches { .. }));
         assert_eq!((position.max_bytes(100), position.offset()), (100, 1000));
+    }
+
+    #[test]
+    fn an_answer_that_does_not_get_anywhere_is_told_from_an_empty_one() {
+        let mut position = Position::new(20, -1);
+        assert!(matches!(position.handle_data(&data(Vec::new()), 100), Outcome::Nothing));
+        assert!(matches!(position.handle_data(&data(batch(0, 10, 1)), 100), Outcome::NoProgress), "below the position");
+        let cut = batch(20, 10, 1)[..70].to_vec();
+        let mut asked = 100;
+        while let Outcome::Nothing = position.handle_data(&data(cut.clone()), asked) {
+            assert!(position.max_bytes(100) > asked, "it asks for more and more");
+            asked = position.max_bytes(100);
+        }
+        assert!(matches!(position.handle_data(&data(cut), asked), Outcome::NoProgress));
+        assert!(
+            matches!(position.handle_data(&data(batch(i64::MAX, 1, 1)), 100), Outcome::NoProgress),
+            "no offset behind"
+        );
+        assert_eq!(position.offset(), 20);
+    }
+
+    #[test]
+    fn a_vacancy_is_believed_when_it_comes_again_and_told_once() {
+        let mut position = Position::new(5, -1);
+        assert!([5, 5, 5, 5].iter().all(|end| !position.handle_vacancy(*end)), "at the end");
+        assert_eq!([9; 3].map(|end| position.handle_vacancy(end)), [false, false, true]);
+        position.set_vacant_to(9);
+        assert!([9; 6].iter().all(|end| !position.handle_vacancy(*end)), "known");
+        assert!(!position.handle_vacancy(10));
+        assert!(matches!(position.handle_data(&data(batch(5, 1, 1)), 100), Outcome::Batches { .. }));
+        assert_eq!([10; 3].map(|end| position.handle_vacancy(end)), [false, false, true], "records came meanwhile");
     }
 
     #[test]

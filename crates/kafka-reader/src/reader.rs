@@ -311,6 +311,12 @@ impl Reader {
                 Poll::Ready(Ok(()))
             }
             Some(Event::Failing(error)) => Poll::Ready(Err(error)),
+            Some(Event::Vacant(slot, end)) => {
+                if let Some(progress) = self.progress.get_mut(slot).filter(|progress| progress.halted.is_none()) {
+                    progress.offset = progress.offset.max(end);
+                }
+                Poll::Ready(Ok(()))
+            }
             Some(Event::Halted(slot, error)) => {
                 let first = self.halt(slot, &error);
                 Poll::Ready(if first { Err(error) } else { Ok(()) })

@@ -75,6 +75,8 @@ pub(crate) enum Refusal {
     Code(ErrorCode),
     /// It is about partitions that the session does not have, or lacks some that it should be about.
     Mismatch,
+    /// It is empty, because the client has used up its quota (KIP-219): to be asked again when the throttle time is over.
+    Throttled,
 }
 
 impl FetchSession {
@@ -112,6 +114,10 @@ impl FetchSession {
         if let Err(code) = ErrorCode(response.error_code).check() {
             self.reset(Some(code));
             return Err(Refusal::Code(code));
+        }
+        if matches!(self.state, State::Full { .. }) && response.throttle_time_ms > 0 && response.responses.is_empty() {
+            self.reset(None);
+            return Err(Refusal::Throttled);
         }
         if !self.matches(response) {
             self.reset(None);
@@ -312,6 +318,19 @@ mod tests {
         let mut session = FetchSession::new();
         build(&mut session, &[wanted(0, 15), wanted(1, 1)]);
         assert_eq!(session.accept(&answer(77, &[0])), Err(Refusal::Mismatch), "a full answer lacks one");
+    }
+
+    #[test]
+    fn an_empty_answer_to_a_throttled_client_is_no_mismatch() {
+        let throttled = || FetchResponse { throttle_time_ms: 500, ..Default::default() };
+        let mut session = FetchSession::new();
+        build(&mut session, &[wanted(0, 15)]);
+        assert_eq!(session.accept(&throttled()), Err(Refusal::Throttled));
+        assert_eq!(build(&mut session, &[wanted(0, 15)]), (0, 0, vec![(0, 15)], vec![]));
+        // Within a session it is an answer as any other, that lacks nothing.
+        let mut session = established();
+        build(&mut session, &[wanted(0, 15)]);
+        assert_eq!(session.accept(&FetchResponse { session_id: 77, ..throttled() }), Ok(()));
     }
 
     #[test]

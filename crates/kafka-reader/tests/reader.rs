@@ -444,3 +444,130 @@ async fn a_batch_larger_than_every_limit_comes_nevertheless() {
     let mut reader = reader(&world, config).await;
     assert_eq!(values(&mut reader, 2).await[&0], [large.as_str(), "small"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_end_is_reached_where_the_tail_was_compacted_away() {
+    let world = World::new(&[0, 0]);
+    (0..2).for_each(|partition| append_numbered(&world, partition, 0..3));
+    world.change(|state| state.logs[0].end = 10);
+    let mut reader = reader(&world, config()).await;
+    let end = reader.end_offsets().await.unwrap();
+    let mut count = 0;
+    while timeout(Duration::from_secs(5), reader.fetch_until(&end)).await.expect("in time").unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!((count, reader.offset(0), reader.lag(0)), (6, Some(10), Some(0)));
+    // It is found out once; and what comes later is read.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    world.append(0, &["new"]);
+    assert_eq!(values(&mut reader, 1).await[&0], ["new"]);
+    assert_eq!(reader.offset(0), Some(11));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_whose_older_part_is_elsewhere_is_not_taken_for_empty() {
+    let world = World::new(&[0]);
+    let batches = {
+        append_numbered(&world, 0, 0..3);
+        world.change(|state| {
+            state.logs[0].local_start = 3;
+            std::mem::take(&mut state.logs[0].batches)
+        })
+    };
+    let mut reader = reader(&world, config()).await;
+    let end = reader.end_offsets().await.unwrap();
+    assert!(timeout(Duration::from_secs(60), reader.fetch_until(&end)).await.is_err(), "the broker is slow");
+    world.change(|state| state.logs[0].batches = batches);
+    assert_eq!(values(&mut reader, 3).await[&0], numbered(0..3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_reader_waits_as_long_as_it_is_told() {
+    let world = World::new(&[0]);
+    append_numbered(&world, 0, 0..3);
+    world.state().throttled = 5;
+    let mut reader = reader(&world, config()).await;
+    let started = Instant::now();
+    assert_eq!(values(&mut reader, 3).await[&0], numbered(0..3));
+    assert!(started.elapsed() >= Duration::from_secs(5), "{:?}", started.elapsed());
+    assert_eq!(world.state().fetches[..6].iter().filter(|fetch| fetch.0 == 0).count(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_cannot_be_dialled_keeps_nothing_from_the_next_one() {
+    let world = World::new(&[1]);
+    append_numbered(&world, 0, 0..3);
+    let transport = world.transport().await;
+    let mut reader = Reader::new(transport.clone(), config()).await.unwrap();
+    world.state().unreachable.push(1);
+    assert!(timeout(Duration::from_secs(1), reader.fetch_message()).await.is_err());
+    world.move_leader(0, 2);
+    let started = Instant::now();
+    transport.refresh(&[TOPIC]).await.unwrap();
+    assert_eq!(values(&mut reader, 3).await[&0], numbered(0..3));
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_do_not_get_anywhere_are_told_of() {
+    let world = World::new(&[0]);
+    append_numbered(&world, 0, 0..3);
+    world.state().logs[0].end = 100;
+    world.state().logs[0].stale = true;
+    let config = ReaderConfig { retry_timeout: Duration::from_secs(5), start_offset: StartOffset::At(50), ..config() };
+    let mut reader = reader(&world, config).await;
+    let error = timeout(Duration::from_secs(20), reader.fetch_message()).await.expect("in time").unwrap_err();
+    assert_eq!((error.kind(), error.is_halt()), (&ErrorKind::NoProgress, false));
+    let fetches = world.state().fetches.len();
+    assert!(fetches < 30, "{fetches}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_was_hurt_on_the_way_is_not_told_as_a_halt() {
+    let world = World::new(&[0]);
+    append_numbered(&world, 0, 0..3);
+    world.change(|state| {
+        let good = state.logs[0].batches[0].clone();
+        let mut bad = good.to_vec();
+        *bad.last_mut().unwrap() ^= 1;
+        state.logs[0].batches[0] = bad.into();
+        state.logs[0].healed = Some(good);
+    });
+    let config = ReaderConfig { retry_timeout: Duration::ZERO, start_offset: StartOffset::At(0), ..config() };
+    let mut reader = reader(&world, config).await;
+    assert_eq!(values(&mut reader, 3).await[&0], numbered(0..3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_right_is_told_at_once() {
+    let world = World::new(&[0]);
+    world.state().logs[0].errors.extend([ErrorCode::TOPIC_AUTHORIZATION_FAILED; 100]);
+    let mut reader = reader(&world, config()).await;
+    let started = Instant::now();
+    let error = reader.fetch_message().await.unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED));
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_duration_will_do() {
+    let world = World::new(&[0]);
+    append_numbered(&world, 0, 0..3);
+    let config = ReaderConfig { retry_timeout: Duration::MAX, ..config() };
+    let transport = world.transport_with(Duration::MAX).await;
+    let mut reader = Reader::new(transport, config).await.unwrap();
+    assert_eq!(values(&mut reader, 3).await[&0], numbered(0..3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_was_replaced_is_noticed_with_the_next_snapshot() {
+    let world = World::new(&[0]);
+    append_numbered(&world, 0, 0..3);
+    let transport = world.transport().await;
+    let mut reader = Reader::new(transport.clone(), config()).await.unwrap();
+    values(&mut reader, 3).await;
+    world.state().topic_id = kafka_protocol::Uuid::from_bytes([8; 16]);
+    transport.refresh(&[TOPIC]).await.unwrap();
+    let error = timeout(Duration::from_secs(5), reader.fetch_message()).await.expect("in time").unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::TopicReplaced { .. }), "{error}");
+}

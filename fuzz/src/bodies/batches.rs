@@ -15,7 +15,7 @@ pub fn read(buffer: Vec<u8>) {
     let buffer = Bytes::from(buffer);
     let limits = Limits { max_decompressed_len: MAX_DECOMPRESSED, max_records: 2000, ..Limits::default() };
     let mut decoder = BatchDecoder::new(limits.clone());
-    memory::bounded(buffer.len(), 3 * MAX_DECOMPRESSED, || walk(&buffer, &mut decoder));
+    memory::bounded(buffer.len(), 2 * MAX_DECOMPRESSED, || walk(&buffer, &mut decoder));
 
     let (mut batches, mut at, mut good) = (Batches::new(buffer.clone()), 0, true);
     for batch in batches.by_ref() {

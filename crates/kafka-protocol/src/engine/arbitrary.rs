@@ -46,10 +46,6 @@ impl SlotVisitor for Filler<'_, '_> {
         })
     }
 
-    fn reserve(&mut self, bytes: usize) -> usize {
-        bytes
-    }
-
     fn stopped_at(&mut self, _index: usize) {}
 }
 

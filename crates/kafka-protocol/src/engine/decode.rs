@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use smol_str::SmolStr;
 
-use super::{FieldSchema, Outcome, Place, RawTaggedField, Slot, SlotVisitor, Stop, Struct, StructSchema, Versions};
+use super::{
+    FieldSchema, Kind, Outcome, Place, RawTaggedField, Slot, SlotVisitor, Stop, Struct, StructSchema, Versions,
+};
 use crate::cursor::Cursor;
 use crate::error::Segment;
 use crate::{DecodeError, DecodeErrorKind, Limits, MessageType, Uuid};
@@ -44,7 +46,8 @@ pub(crate) fn prefix(
         version,
         flexible: facts.flexible.contains(version),
         limits,
-        reserve: bytes.len().saturating_mul(RESERVE_RATIO).saturating_add(RESERVE_FREE),
+        promised: 0,
+        element_len: 0,
         error: None,
     };
     match message.slots(&mut decoder) {
@@ -53,13 +56,6 @@ pub(crate) fn prefix(
     }
 }
 
-/// How many bytes arrays may set aside for each byte of input, before their elements have been seen. Counts in hostile
-/// input claim much and deliver nothing; beyond this, arrays grow as elements arrive.
-const RESERVE_RATIO: usize = 8;
-
-/// What arrays of the smallest inputs may set aside in any case.
-const RESERVE_FREE: usize = 8 << 10;
-
 struct Decoder<'a> {
     cursor: Cursor<'a>,
     /// What the cursor runs over, for slices that outlive it.
@@ -67,8 +63,12 @@ struct Decoder<'a> {
     version: i16,
     flexible: bool,
     limits: &'a Limits,
-    /// What is left of the bytes that arrays may set aside.
-    reserve: usize,
+    /// The fewest bytes that the elements still to come of all arrays around here will take. What is left beyond them
+    /// bounds the count of an array within: so all counts together never claim more than the input holds, and an array
+    /// can set aside room for all its elements at once.
+    promised: usize,
+    /// What each element of the array that is being filled takes at least.
+    element_len: usize,
     error: Option<DecodeError>,
 }
 
@@ -87,12 +87,6 @@ impl SlotVisitor for Decoder<'_> {
         })
     }
 
-    fn reserve(&mut self, bytes: usize) -> usize {
-        let granted = bytes.min(self.reserve);
-        self.reserve -= granted;
-        granted
-    }
-
     fn stopped_at(&mut self, index: usize) {
         self.error = self.error.take().map(|error| error.within(Segment::Index(index)));
     }
@@ -105,17 +99,23 @@ impl Decoder<'_> {
         slots: &mut [Slot<'_>],
         unknown: &mut Vec<RawTaggedField>,
     ) -> Result<()> {
+        // An element that is here is no longer to come.
+        let element_len = std::mem::take(&mut self.element_len);
+        self.promised = self.promised.saturating_sub(element_len);
         for (field, slot) in schema.fields.iter().zip(slots.iter_mut()) {
             if field.is_untagged_in(self.version) {
                 self.value(field, slot).map_err(|error| error.within(Segment::Name(field.name)))?;
             }
         }
-        if self.flexible { self.tagged_fields(schema, slots, unknown) } else { Ok(()) }
+        if self.flexible {
+            self.tagged_fields(schema, slots, unknown)?;
+        }
+        self.element_len = element_len;
+        Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, field: &FieldSchema, slot: &mut Slot<'_>) -> Result<()> {
-        let (nullable, compact) = (field.nullable, self.flexible && !field.inflexible);
         match slot {
             Slot::Bool(place) => **place = self.cursor.int8()? != 0,
             Slot::Int8(place) => **place = self.cursor.int8()?,
@@ -126,6 +126,16 @@ impl Decoder<'_> {
             Slot::Int64(place) => **place = self.cursor.int64()?,
             Slot::Float64(place) => **place = self.cursor.float64()?,
             Slot::Uuid(place) => **place = Uuid::from_bytes(self.cursor.array()?),
+            _ => return self.composite(field, slot),
+        }
+        Ok(())
+    }
+
+    /// A value that is not a number: a function apart, so that numbers do not pay for its size.
+    #[inline(never)]
+    fn composite(&mut self, field: &FieldSchema, slot: &mut Slot<'_>) -> Result<()> {
+        let (nullable, compact) = (field.nullable, self.flexible && !field.inflexible);
+        match slot {
             Slot::String(place) => match self.string(compact)? {
                 Some(text) => place.set(text),
                 None => self.null(nullable, || place.set_null())?,
@@ -148,15 +158,18 @@ impl Decoder<'_> {
                     self.walk(|decoder| place.set_default().slots(decoder))?;
                 }
             }
-            Slot::Array(array) => match self.count(compact)? {
+            Slot::Array(array) => match self.length(compact, Prefix::Int32)? {
                 Some(count) => {
-                    if count > FEW {
-                        self.plausible(count, array.element().min_len(self.version, self.flexible))?;
-                    }
+                    let element_len = array.element().min_len(self.version, self.flexible).max(1);
+                    self.promised += self.count(count, element_len)?;
+                    self.element_len = element_len;
                     self.walk(|decoder| array.fill(count, decoder))?;
+                    self.element_len = 0;
                 }
                 None => self.null(nullable, || array.set_null())?,
             },
+            // A number.
+            _ => {}
         }
         Ok(())
     }
@@ -206,19 +219,13 @@ impl Decoder<'_> {
         }
     }
 
-    /// The number of elements before an array, none of which has been looked at.
-    fn count(&mut self, compact: bool) -> Result<Option<usize>> {
-        let count = self.length(compact, Prefix::Int32)?;
-        if let Some(count) = count {
-            self.within("max_array_len", count, self.limits.max_array_len)?;
-            self.plausible(count, 1)?;
-        }
-        Ok(count)
-    }
-
-    /// Fails where the bytes left cannot hold `count` elements of at least `len` bytes each.
-    fn plausible(&self, count: usize, len: usize) -> Result<()> {
-        self.cursor.require(count.saturating_mul(len))
+    /// Fails where there cannot be `count` elements of at least `len` bytes each, none of which has been looked at; else
+    /// returns the bytes that they take at least.
+    fn count(&self, count: usize, len: usize) -> Result<usize> {
+        self.within("max_array_len", count, self.limits.max_array_len)?;
+        let all = count.saturating_mul(len);
+        self.cursor.require(all.saturating_add(self.promised))?;
+        Ok(all)
     }
 
     fn within(&self, what: &'static str, actual: usize, limit: usize) -> Result<()> {
@@ -249,11 +256,11 @@ impl Decoder<'_> {
     }
 
     fn strings(&mut self, place: &mut Place<'_, Vec<SmolStr>>, nullable: Versions, compact: bool) -> Result<()> {
-        let Some(count) = self.count(compact)? else {
+        let Some(count) = self.length(compact, Prefix::Int32)? else {
             return self.null(nullable, || place.set_null());
         };
-        let mut strings =
-            Vec::with_capacity(self.reserve(count.saturating_mul(size_of::<SmolStr>())) / size_of::<SmolStr>());
+        self.count(count, Kind::Text.min_len(compact))?;
+        let mut strings = Vec::with_capacity(count);
         for index in 0..count {
             let text = match self.string(compact) {
                 Ok(Some(text)) => text,
@@ -273,10 +280,10 @@ impl Decoder<'_> {
         compact: bool,
         number: impl Fn([u8; N]) -> T,
     ) -> Result<()> {
-        let Some(count) = self.count(compact)? else {
+        let Some(count) = self.length(compact, Prefix::Int32)? else {
             return self.null(nullable, || place.set_null());
         };
-        let bytes = self.cursor.take(count.saturating_mul(N))?;
+        let bytes = self.cursor.take(self.count(count, N)?)?;
         place.set(bytes.as_chunks::<N>().0.iter().map(|chunk| number(*chunk)).collect());
         Ok(())
     }
@@ -293,9 +300,9 @@ impl Decoder<'_> {
             return Ok(());
         }
         self.within("max_tagged_fields", count, self.limits.max_tagged_fields)?;
-        self.plausible(count, 2)?;
+        self.cursor.require(count.saturating_mul(TAGGED_FIELD_LEN).saturating_add(self.promised))?;
         let mut previous = None;
-        for _ in 0..count {
+        for index in 0..count {
             let tag = self.cursor.uvarint()?;
             if let Some(previous) = previous.replace(tag).filter(|&previous| previous >= tag) {
                 return Err(self.cursor.error(DecodeErrorKind::TagOrder { previous, tag }));
@@ -307,7 +314,10 @@ impl Decoder<'_> {
                 Some((field, slot)) => self
                     .tagged_field(field, slot, tag, size)
                     .map_err(|error| error.within(Segment::Name(field.name)))?,
-                None => unknown.push(RawTaggedField { tag, data: self.slice(size)? }),
+                None => {
+                    unknown.reserve_exact(count - index);
+                    unknown.push(RawTaggedField { tag, data: self.slice(size)? });
+                }
             }
         }
         Ok(())
@@ -330,5 +340,5 @@ enum Prefix {
     Int32,
 }
 
-/// Arrays of no more elements than this are not worth a look at what their elements take at least.
-const FEW: usize = 16;
+/// A tag and a size: what a tagged field takes at least.
+const TAGGED_FIELD_LEN: usize = 2;

@@ -1,6 +1,6 @@
 //! Encoding: writes the values of a message, or only counts the bytes that would take.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use super::{FieldSchema, Initial, Outcome, RawTaggedField, Stop, Struct, StructSchema, Value, ValueVisitor};
 use crate::error::Segment;
@@ -14,10 +14,12 @@ pub(crate) fn message(
     buffer: &mut BytesMut,
 ) -> Result<(), EncodeError> {
     let start = buffer.len();
-    let outcome = run(message, facts, version, Output { position: start, buffer: &mut *buffer });
-    let outcome = outcome.map(|output| output.position);
-    buffer.truncate(*outcome.as_ref().unwrap_or(&start));
-    outcome.map(|_| ())
+    let mut output = Output { buffer: &mut *buffer, gathered: [0; CHUNK], len: 0 };
+    let outcome = run(message, facts, version, &mut output).map(Output::flush);
+    if outcome.is_err() {
+        buffer.truncate(start);
+    }
+    outcome
 }
 
 /// The number of bytes that [`message`] would append.
@@ -46,42 +48,51 @@ trait Sink {
     fn slice(&mut self, bytes: &[u8]);
 }
 
-/// Writes behind what `buffer` holds. To overwrite zeros is much cheaper than to extend by two or four bytes at a time,
-/// so the buffer is kept longer than what has been written, and cut in the end.
+/// Appends to `buffer`. To extend it by two or four bytes at a time is dear, so what is small is gathered first.
 struct Output<'a> {
     buffer: &'a mut BytesMut,
-    position: usize,
+    gathered: [u8; CHUNK],
+    len: usize,
 }
 
+/// How much is gathered.
+const CHUNK: usize = 512;
+
 impl Output<'_> {
+    fn flush(&mut self) {
+        self.buffer.extend_from_slice(self.gathered.get(..self.len).unwrap_or_default());
+        self.len = 0;
+    }
+
+    /// Writes what no longer fits.
     #[cold]
     fn extend(&mut self, bytes: &[u8]) {
-        self.buffer.truncate(self.position);
+        self.flush();
         self.buffer.extend_from_slice(bytes);
-        self.buffer.put_bytes(0, AHEAD);
     }
 }
 
-/// How far the buffer is filled with zeros in advance.
-const AHEAD: usize = 1024;
-
-impl Sink for Output<'_> {
+impl Sink for &mut Output<'_> {
     #[inline]
     fn array<const N: usize>(&mut self, bytes: [u8; N]) {
-        match self.buffer.get_mut(self.position..).and_then(|rest| rest.first_chunk_mut()) {
-            Some(place) => *place = bytes,
+        match self.gathered.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
+            Some(place) => {
+                *place = bytes;
+                self.len += N;
+            }
             None => self.extend(&bytes),
         }
-        self.position += N;
     }
 
     #[inline]
     fn slice(&mut self, bytes: &[u8]) {
-        match self.buffer.get_mut(self.position..).and_then(|rest| rest.get_mut(..bytes.len())) {
-            Some(place) => place.copy_from_slice(bytes),
+        match self.gathered.get_mut(self.len..).and_then(|rest| rest.get_mut(..bytes.len())) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                self.len += bytes.len();
+            }
             None => self.extend(bytes),
         }
-        self.position += bytes.len();
     }
 }
 
@@ -107,9 +118,12 @@ struct Encoder<S> {
     failure: Option<Failure>,
 }
 
-/// Why a message cannot be written, and where, innermost first.
-struct Failure {
+/// Why a message cannot be written. One word wide, so that a `Result` of it costs the good case nothing.
+struct Failure(Box<Inner>);
+
+struct Inner {
     reason: Reason,
+    /// Innermost first.
     path: Vec<Segment>,
 }
 
@@ -123,18 +137,19 @@ enum Reason {
 impl Failure {
     #[cold]
     fn new(reason: Reason) -> Self {
-        Self { reason, path: Vec::new() }
+        Self(Box::new(Inner { reason, path: Vec::new() }))
     }
 
     #[cold]
     fn within(mut self, segment: Segment) -> Self {
-        self.path.push(segment);
+        self.0.path.push(segment);
         self
     }
 
     fn into_error(self, message: &'static str, version: i16) -> EncodeError {
-        let field = crate::error::path(&self.path);
-        match self.reason {
+        let Inner { reason, path } = *self.0;
+        let field = crate::error::path(&path);
+        match reason {
             Reason::Null => EncodeError::Null { message, version, field },
             Reason::Unsupported => EncodeError::Unsupported { message, version, field },
             Reason::TooLong { len, max } => EncodeError::TooLong { message, field, len, max },
@@ -198,9 +213,8 @@ impl<S: Sink> Encoder<S> {
         Err(Failure::new(Reason::Unsupported).within(Segment::Name(field.name)))
     }
 
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, field: &FieldSchema, value: &Value<'_>) -> Result<()> {
-        let compact = self.flexible && !field.inflexible;
         match *value {
             Value::Bool(value) => self.sink.array([u8::from(value)]),
             Value::Int8(value) => self.sink.array(value.to_be_bytes()),
@@ -211,6 +225,16 @@ impl<S: Sink> Encoder<S> {
             Value::Int64(value) => self.sink.array(value.to_be_bytes()),
             Value::Float64(value) => self.sink.array(value.to_be_bytes()),
             Value::Uuid(value) => self.sink.array(*value.as_bytes()),
+            _ => return self.composite(field, value),
+        }
+        Ok(())
+    }
+
+    /// A value that is not a number: a function apart, so that numbers do not pay for its size.
+    #[inline(never)]
+    fn composite(&mut self, field: &FieldSchema, value: &Value<'_>) -> Result<()> {
+        let compact = self.flexible && !field.inflexible;
+        match *value {
             Value::String(Some(text)) => self.string(text, compact)?,
             Value::String(None) => self.null(field, compact, &NULL_INT16)?,
             Value::Bytes(Some(bytes)) => self.bytes(bytes, compact)?,
@@ -220,7 +244,7 @@ impl<S: Sink> Encoder<S> {
             Value::Int64s(Some(items)) => self.items(items, compact, |item| item.to_be_bytes())?,
             Value::Uuids(Some(items)) => self.items(items, compact, |item| *item.as_bytes())?,
             Value::Strings(Some(items)) => {
-                self.length(items.len(), compact, i32::MAX as usize, |len| (len as i32).to_be_bytes())?;
+                self.length(items.len(), compact)?;
                 for (index, item) in items.iter().enumerate() {
                     self.string(item, compact).map_err(|failure| failure.within(Segment::Index(index)))?;
                 }
@@ -229,7 +253,7 @@ impl<S: Sink> Encoder<S> {
             Value::Nested(nested) => self.nested(field, nested)?,
             Value::Array(array) => match array.len() {
                 Some(len) => {
-                    self.length(len, compact, i32::MAX as usize, |len| (len as i32).to_be_bytes())?;
+                    self.length(len, compact)?;
                     self.walk(|encoder| array.each(encoder))?;
                 }
                 None => self.null(field, compact, &NULL_INT32)?,
@@ -241,6 +265,8 @@ impl<S: Sink> Encoder<S> {
             | Value::Int64s(None)
             | Value::Uuids(None)
             | Value::Strings(None) => self.null(field, compact, &NULL_INT32)?,
+            // A number.
+            _ => {}
         }
         Ok(())
     }
@@ -279,43 +305,40 @@ impl<S: Sink> Encoder<S> {
         nested.map_or(Ok(()), |nested| self.walk(|encoder| nested.values(encoder)))
     }
 
+    /// The length of bytes or the count of an array. Java counts both in int32; a compact one is written one higher.
     #[inline]
-    fn length<const N: usize>(
-        &mut self,
-        len: usize,
-        compact: bool,
-        classic_max: usize,
-        classic: impl Fn(usize) -> [u8; N],
-    ) -> Result<()> {
-        // Java counts in int32 everywhere; a compact length is one more than what it counts.
-        let max = if compact { i32::MAX as usize - 1 } else { classic_max };
-        if len > max {
-            return Err(Failure::new(Reason::TooLong { len, max }));
-        }
+    fn length(&mut self, len: usize, compact: bool) -> Result<()> {
+        let len = within(len, i32::MAX as usize - 1)?;
         if compact {
-            self.uvarint(len as u32 + 1);
+            self.uvarint(len + 1);
         } else {
-            self.sink.array(classic(len));
+            self.sink.array(len.to_be_bytes());
         }
         Ok(())
     }
 
+    /// A compact length could be longer than 15 bits, but Kafka refuses such strings in all versions.
     #[inline]
     fn string(&mut self, text: &str, compact: bool) -> Result<()> {
-        self.length(text.len(), compact, i16::MAX as usize, |len| (len as i16).to_be_bytes())?;
+        let len = within(text.len(), i16::MAX as usize)?;
+        if compact {
+            self.uvarint(len + 1);
+        } else {
+            self.sink.array((len as u16).to_be_bytes());
+        }
         self.sink.slice(text.as_bytes());
         Ok(())
     }
 
     fn bytes(&mut self, bytes: &Bytes, compact: bool) -> Result<()> {
-        self.length(bytes.len(), compact, i32::MAX as usize, |len| (len as i32).to_be_bytes())?;
+        self.length(bytes.len(), compact)?;
         self.sink.slice(bytes);
         Ok(())
     }
 
     #[inline]
     fn items<T, const N: usize>(&mut self, items: &[T], compact: bool, bytes: impl Fn(&T) -> [u8; N]) -> Result<()> {
-        self.length(items.len(), compact, i32::MAX as usize, |len| (len as i32).to_be_bytes())?;
+        self.length(items.len(), compact)?;
         for item in items {
             self.sink.array(bytes(item));
         }
@@ -323,7 +346,15 @@ impl<S: Sink> Encoder<S> {
     }
 
     #[inline]
-    fn uvarint(&mut self, mut value: u32) {
+    fn uvarint(&mut self, value: u32) {
+        match value {
+            0..0x80 => self.sink.array([value as u8]),
+            _ => self.long_uvarint(value),
+        }
+    }
+
+    #[inline(never)]
+    fn long_uvarint(&mut self, mut value: u32) {
         while value >= 0x80 {
             self.sink.array([value as u8 | 0x80]);
             value >>= 7;
@@ -390,6 +421,15 @@ impl<S: Sink> Encoder<S> {
         self.uvarint(len as u32);
         Ok(())
     }
+}
+
+/// A length that the wire can hold.
+#[inline]
+fn within(len: usize, max: usize) -> Result<u32> {
+    if len > max {
+        return Err(Failure::new(Reason::TooLong { len, max }));
+    }
+    Ok(len as u32)
 }
 
 enum Tagged<'a> {

@@ -180,10 +180,6 @@ impl SlotVisitor for Reader<'_> {
         })
     }
 
-    fn reserve(&mut self, bytes: usize) -> usize {
-        bytes
-    }
-
     fn stopped_at(&mut self, index: usize) {
         self.failure = self.failure.take().map(|failure| failure.within(Segment::Index(index)));
     }

@@ -77,9 +77,6 @@ pub trait SlotVisitor {
         unknown: &mut Vec<RawTaggedField>,
     ) -> Outcome;
 
-    /// How many of `bytes` an array may set aside before its elements have been seen.
-    fn reserve(&mut self, bytes: usize) -> usize;
-
     /// The element at `index` of an array stopped the walk.
     fn stopped_at(&mut self, index: usize);
 }
@@ -191,7 +188,8 @@ pub trait Array: fmt::Debug {
     /// Makes it null, where its type has that.
     fn set_null(&mut self);
 
-    /// Replaces what it holds by `count` elements that the visitor fills, one after the other.
+    /// Replaces what it holds by `count` elements that the visitor fills, one after the other. There is room for all of
+    /// them at once: the visitor vouches for the count.
     fn fill(&mut self, count: usize, visitor: &mut dyn SlotVisitor) -> Outcome;
 
     /// Shows the elements to the visitor, one after the other.
@@ -365,8 +363,7 @@ impl<T: Struct + Default> Array for Vec<T> {
     fn set_null(&mut self) {}
 
     fn fill(&mut self, count: usize, visitor: &mut dyn SlotVisitor) -> Outcome {
-        let size = size_of::<T>();
-        *self = Self::with_capacity(visitor.reserve(count.saturating_mul(size)) / size);
+        *self = Self::with_capacity(count);
         for index in 0..count {
             self.push(T::default());
             let outcome = self.last_mut().map_or(Ok(()), |element| element.slots(visitor));

@@ -99,12 +99,9 @@ impl FieldSchema {
 
     fn min_len(&self, version: i16, flexible: bool) -> usize {
         match self.kind {
-            Kind::Fixed(len) => len,
-            Kind::Text if !flexible => 2,
-            Kind::Counted if !flexible => 4,
-            Kind::Text | Kind::Counted => 1,
             Kind::Struct(_) if self.nullable.contains(version) => 1,
             Kind::Struct(schema) => schema().min_len(version, flexible),
+            kind => kind.min_len(flexible && !self.inflexible),
         }
     }
 }
@@ -120,6 +117,18 @@ pub enum Kind {
     Counted,
     /// A struct.
     Struct(fn() -> &'static StructSchema),
+}
+
+impl Kind {
+    /// The fewest bytes that one takes; of a struct it depends on more than that.
+    pub(crate) fn min_len(self, compact: bool) -> usize {
+        match self {
+            Self::Fixed(len) => len,
+            Self::Text if !compact => 2,
+            Self::Counted if !compact => 4,
+            Self::Text | Self::Counted | Self::Struct(_) => 1,
+        }
+    }
 }
 
 /// The default of a field, as far as a visitor must recognise it.

@@ -43,6 +43,10 @@ pub(crate) struct State {
     pub(crate) bytes_sent: usize,
     /// Brokers that take requests and never answer.
     pub(crate) silent: Vec<i32>,
+    /// Brokers to which no connection comes about, nor an error.
+    pub(crate) unreachable: Vec<i32>,
+    /// How many of the next fetches are answered empty, with a throttle time of a second.
+    pub(crate) throttled: usize,
     /// Top-level errors of the next fetches.
     pub(crate) session_errors: VecDeque<ErrorCode>,
     /// How many of the next fetches end with the connection.
@@ -57,9 +61,15 @@ pub(crate) struct Log {
     pub(crate) leader: i32,
     pub(crate) epoch: i32,
     pub(crate) start: i64,
+    /// What is before this would be in tiered storage.
+    pub(crate) local_start: i64,
     pub(crate) end: i64,
     pub(crate) batches: Vec<Bytes>,
     pub(crate) aborted: Vec<AbortedTransaction>,
+    /// The first batch as it is from the next but one fetch on.
+    pub(crate) healed: Option<Bytes>,
+    /// Whether fetches are answered with the first batches, whatever they ask for.
+    pub(crate) stale: bool,
     /// Errors of the next fetches of this partition.
     pub(crate) errors: VecDeque<ErrorCode>,
 }
@@ -134,10 +144,16 @@ impl World {
     }
 
     pub(crate) async fn transport(&self) -> Transport {
+        self.transport_with(TransportConfig::default().metadata_ttl).await
+    }
+
+    pub(crate) async fn transport_with(&self, metadata_ttl: Duration) -> Transport {
         let dialer =
             Dialer { connector: Arc::new(self.clone()), call_timeout: Duration::from_secs(5), ..Dialer::default() };
         let bootstrap = vec![address(0)];
-        Transport::connect(TransportConfig { bootstrap, dialer, ..TransportConfig::default() }).await.unwrap()
+        Transport::connect(TransportConfig { bootstrap, dialer, metadata_ttl, ..TransportConfig::default() })
+            .await
+            .unwrap()
     }
 
     async fn serve(self, broker: i32, mut stream: DuplexStream) -> std::io::Result<()> {
@@ -230,7 +246,11 @@ impl World {
         let mut partitions = Vec::new();
         for wanted in request.topics.iter().flat_map(|topic| &topic.partitions) {
             let log = &state.logs[usize::try_from(wanted.partition_index).unwrap()];
-            let offset = if wanted.timestamp == -2 { log.start } else { log.end };
+            let offset = match wanted.timestamp {
+                -2 => log.start,
+                -4 => log.local_start,
+                _ => log.end,
+            };
             let partition_index = wanted.partition_index;
             partitions.push(ListOffsetsPartitionResponse { partition_index, offset, ..Default::default() });
         }
@@ -241,6 +261,9 @@ impl World {
     /// `None` cuts the connection.
     async fn fetch(&self, broker: i32, version: i16, request: &FetchRequest) -> Option<FetchResponse> {
         let mut changed = self.changed.subscribe();
+        if let Some(throttled) = self.state().throttle() {
+            return Some(throttled);
+        }
         let session_id = match self.change(|state| state.begin(broker, version, request)) {
             Begun::Refused(code) => return Some(FetchResponse { error_code: code.0, ..Default::default() }),
             Begun::Cut => return None,
@@ -270,6 +293,12 @@ enum Begun {
 }
 
 impl State {
+    fn throttle(&mut self) -> Option<FetchResponse> {
+        self.throttled = self.throttled.checked_sub(1)?;
+        self.fetches.push((0, 0, 0));
+        Some(FetchResponse { throttle_time_ms: 1000, ..Default::default() })
+    }
+
     fn begin(&mut self, broker: i32, version: i16, request: &FetchRequest) -> Begun {
         let named = request.topics.iter().map(|topic| topic.partitions.len()).sum();
         self.fetches.push((version, request.session_epoch, named));
@@ -355,7 +384,7 @@ impl Log {
             // A batch whose checksum a test has spoilt has a header all the same.
             let base = bytes.slice(..8).get_i64();
             let last = base + i64::from(bytes.slice(23..27).get_i32());
-            if last < offset || (!records.is_empty() && records.len() + bytes.len() > most) {
+            if (last < offset && !self.stale) || (!records.is_empty() && records.len() + bytes.len() > most) {
                 continue;
             }
             records.extend_from_slice(bytes);
@@ -364,6 +393,9 @@ impl Log {
             }
         }
         *left = left.saturating_sub(records.len());
+        if let Some(healed) = self.healed.take() {
+            self.batches[0] = healed;
+        }
         PartitionData {
             partition_index,
             high_watermark: self.end,
@@ -381,6 +413,9 @@ impl Connector for World {
     async fn connect(&self, address: &BrokerAddress, _: &ConnectOptions) -> Result<Box<dyn Stream>> {
         let (client, broker) = tokio::io::duplex(1 << 20);
         let id = i32::from(address.port()) - 9000;
+        if self.state().unreachable.contains(&id) {
+            std::future::pending::<()>().await;
+        }
         tokio::spawn(self.clone().serve(id, broker));
         Ok(Box::new(client))
     }

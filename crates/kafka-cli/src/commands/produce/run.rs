@@ -38,7 +38,8 @@ pub(crate) async fn run(arguments: ProduceArguments, mut signals: Signals) -> Re
         signal = signals.next() => signal,
         result = &mut work => {
             drop(work);
-            return result.map(|()| production.tally.conclude());
+            let outcome = production.tally.conclude();
+            return result.map(|()| outcome);
         }
     };
     drop(stop);

@@ -5,7 +5,7 @@ use super::schema::{Base, Field, Literal, Message};
 /// What does not hold, and where.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}: {what}")]
-pub(crate) struct Invalid {
+pub struct Invalid {
     message: String,
     what: String,
 }

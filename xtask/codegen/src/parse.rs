@@ -16,7 +16,7 @@ use super::schema::{Base, Field, Kind, Literal, Message, Range, Struct};
 /// Where the schema's text is not what the grammar allows.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line}: expected {expected}, found `{found}`")]
-pub(crate) struct SyntaxError {
+pub struct SyntaxError {
     line: usize,
     expected: &'static str,
     found: String,

@@ -30,7 +30,7 @@ impl Output {
         for (path, text) in &self.files {
             write(&folder.path().join(path), text)?;
         }
-        let configuration = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rustfmt.toml");
+        let configuration = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rustfmt.toml");
         let mut rustfmt = process::Command::new("rustfmt");
         rustfmt.args(["--edition", "2024", "--config-path"]).arg(configuration);
         rustfmt.args(self.files.keys().map(|path| folder.path().join(path)));

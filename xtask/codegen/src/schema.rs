@@ -34,6 +34,13 @@ impl Message {
         self.structs.iter().find(|candidate| candidate.name == name)
     }
 
+    /// Every field, with the struct that holds it, or `None` where that is the message.
+    pub(super) fn all_fields(&self) -> impl Iterator<Item = (Option<&Struct>, &Field)> {
+        let own = self.fields.iter().map(|field| (None, field));
+        let held = |structure| move |field| (Some(structure), field);
+        own.chain(self.structs.iter().flat_map(move |structure| structure.fields.iter().map(held(structure))))
+    }
+
     /// The structs that `fields` need, in reading order: each before those that it needs itself.
     pub(super) fn reading_order(&self) -> Vec<&Struct> {
         let mut found = Vec::new();

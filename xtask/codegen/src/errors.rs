@@ -11,11 +11,14 @@ pub(super) struct ErrorCode<'a> {
 
 /// What is wrong with the two tables.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum TableError {
+pub enum TableError {
+    /// A line of `errors.tsv` that lacks a column.
     #[error("errors.tsv, line {0}: expected a code, a name, whether it is retriable, and the exceptions")]
     Columns(usize),
+    /// A code for which we have no words.
     #[error("error-texts.tsv has no text for {0}")]
     NoText(String),
+    /// A code whose exceptions say otherwise than its column.
     #[error("errors.tsv: {0} is retriable, or its exceptions say so, but not both")]
     Retriable(String),
 }

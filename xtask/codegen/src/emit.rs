@@ -4,6 +4,7 @@ use super::docs;
 use super::layout::{self, File};
 use super::names;
 use super::schema::{Base, Field, Kind, Literal, Message, Range, Struct};
+use super::texts::Texts;
 
 /// The widest line.
 pub(super) const WIDTH: usize = 120;
@@ -14,11 +15,11 @@ pub(super) fn banner(source: &str) -> String {
 }
 
 /// The text of a file of messages.
-pub(super) fn file(file: &File<'_>) -> String {
+pub(super) fn file(file: &File<'_>, texts: &Texts<'_>) -> String {
     let types = RustTypes::of(file);
     let mut body = String::new();
     for declared in types.in_reading_order() {
-        body += &declaration(&types, &declared);
+        body += &declaration(&types, &declared, texts);
         if declared.structure.is_none() {
             body += &registration(declared.message, file);
         }
@@ -102,21 +103,23 @@ impl<'a> RustTypes<'a> {
     }
 }
 
-fn declaration(types: &RustTypes<'_>, declared: &Declared<'_>) -> String {
+fn declaration(types: &RustTypes<'_>, declared: &Declared<'_>, texts: &Texts<'_>) -> String {
     let name = types.name(declared);
     let about = match declared.structure {
-        None => docs::message(declared.message),
+        None => docs::message(declared.message, texts.message(declared.message)),
         Some(_) => docs::structure(&types.holders(&name)),
     };
-    let fields: String = declared.fields().iter().map(|field| field_lines(types, declared.message, field)).collect();
+    let text = |field| texts.field(declared.message, declared.structure, field);
+    let lines = |field| field_lines(types, declared.message, field, text(field));
+    let fields: String = declared.fields().iter().map(lines).collect();
     let schema = declared.schema_name();
     format!("structure! {{\n{}    {name} \"{schema}\" {{\n{fields}    }}\n}}\n", comment("    /// ", &about))
 }
 
-fn field_lines(types: &RustTypes<'_>, message: &Message, field: &Field) -> String {
+fn field_lines(types: &RustTypes<'_>, message: &Message, field: &Field, text: Option<&str>) -> String {
     let nested = field.struct_name().map(|name| types.nested(message, name));
     let element = element_type(&field.base, nested.as_deref());
-    let doc = comment("        /// ", &docs::field(field));
+    let doc = comment("        /// ", &docs::field(field, text));
     let name = names::field(&field.name);
     let declared = format!("        {name}: {}{},", field_type(field, element), initial(field, element));
     let facts = facts(message, field);
