@@ -5,7 +5,7 @@ use std::io;
 /// The result of most functions here.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a command could not go on. Its source is always the error beneath, whose text it may repeat: see `report`.
+/// Why a command could not go on. Its text may repeat that of its source: see `report`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("{0}")]
@@ -16,6 +16,8 @@ pub(crate) enum Error {
     Reader(#[from] kafka_reader::Error),
     #[error("{0}")]
     Writer(#[from] kafka_writer::Error),
+    #[error("topic {topic:?} partition {partition}: offset {offset} is out of range: the partition ends at {end}")]
+    BeyondEnd { topic: String, partition: i32, offset: i64, end: i64 },
     #[error("standard input cannot be read")]
     Input(#[source] io::Error),
     #[error("standard output cannot be written")]

@@ -14,6 +14,11 @@ pub(crate) fn error(error: &(dyn StdError + 'static)) {
     }
 }
 
+/// Reports an error that may pass, and ends nothing.
+pub(crate) fn trying_on(error: &(dyn StdError + 'static)) {
+    line(format_args!("warning, trying on: {}", chain(error)));
+}
+
 /// Reports something that is not data.
 pub(crate) fn line(text: fmt::Arguments<'_>) {
     // Where nobody reads what went wrong, there is nobody to tell that either.

@@ -1,6 +1,5 @@
 //! The documentation of the generated declarations.
 
-use super::names::snake_case;
 use super::schema::{Base, Field, Kind, Literal, Message, Range};
 
 /// What a message is, and what our text says of it.
@@ -48,8 +47,7 @@ pub(super) fn structure(holders: &[(String, String, bool)]) -> String {
 pub(super) fn field(field: &Field, text: Option<&str>) -> String {
     let facts = [Some(versions(field)), nullable(field), Some(default(field)), tag(field), ignorable(field)];
     let facts = facts.into_iter().flatten().collect::<Vec<_>>().join("; ");
-    let meaning = text.or_else(|| unit(field)).or_else(|| entity_meaning(field.entity.as_deref()?, field.array));
-    meaning.map_or_else(|| format!("{facts}."), |meaning| format!("{meaning}. {facts}."))
+    text.map_or_else(|| format!("{facts}."), |meaning| format!("{meaning}. {facts}."))
 }
 
 fn versions(field: &Field) -> String {
@@ -87,34 +85,6 @@ fn tag(field: &Field) -> Option<String> {
 
 fn ignorable(field: &Field) -> Option<String> {
     (field.ignorable && field.versions.is_some()).then(|| "ignorable".to_owned())
-}
-
-/// What the last word of a name says of a number.
-fn unit(field: &Field) -> Option<&'static str> {
-    let name = snake_case(&field.name);
-    let is_timestamp = name.ends_with("timestamp") || name.ends_with("timestamp_ms");
-    match (&field.base, field.array) {
-        (Base::Int64, false) if is_timestamp => Some("Milliseconds since 1970 (UTC)"),
-        (Base::Int32 | Base::Int64, false) if name.ends_with("_ms") => Some("In milliseconds"),
-        (Base::Int32 | Base::Int64, false) if name.ends_with("_bytes") => Some("In bytes"),
-        _ => None,
-    }
-}
-
-fn entity_meaning(entity: &str, array: bool) -> Option<&'static str> {
-    Some(match (entity, array) {
-        ("topicName", false) => "A topic's name",
-        ("topicName", true) => "Names of topics",
-        ("groupId", false) => "A group's id",
-        ("groupId", true) => "Ids of groups",
-        ("transactionalId", false) => "A transactional id",
-        ("transactionalId", true) => "Transactional ids",
-        ("producerId", false) => "A producer's id",
-        ("producerId", true) => "Ids of producers",
-        ("brokerId", false) => "A broker's id",
-        ("brokerId", true) => "Ids of brokers",
-        _ => return None,
-    })
 }
 
 pub(super) fn capitalized(text: &str) -> String {

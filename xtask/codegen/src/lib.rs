@@ -31,8 +31,8 @@ pub use errors::TableError;
 pub use layout::Homeless;
 use output::Output;
 pub use parse::SyntaxError;
-use texts::Texts;
 pub use texts::TextError;
+use texts::Texts;
 pub use validate::Invalid;
 
 /// Write the generated files of `kafka-protocol`

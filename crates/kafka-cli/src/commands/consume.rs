@@ -82,6 +82,8 @@ struct Copy<'a> {
     reader: Reader,
     /// Where each partition ends, if that is where to end.
     end: Option<EndOffsets>,
+    /// Partitions that end before they begin. That was reported.
+    beyond: Vec<i32>,
     /// How many messages are still wanted, if that is limited.
     left: Option<u64>,
     separator: Option<&'a KeySeparator>,
@@ -101,14 +103,16 @@ impl<'a> Copy<'a> {
         };
         let reader = Reader::new(transport, config).await?;
         let end = if arguments.exit_at_end { Some(reader.end_offsets().await?) } else { None };
+        let beyond = end.as_ref().map_or_else(Vec::new, |end| report_beyond(&reader, end));
         Ok(Self {
+            outcome: if beyond.is_empty() { Outcome::Complete } else { Outcome::Incomplete },
             reader,
             end,
+            beyond,
             left: arguments.count,
             separator: arguments.key_separator.as_ref(),
             output,
             lines: Vec::new(),
-            outcome: Outcome::Complete,
         })
     }
 
@@ -148,11 +152,15 @@ impl<'a> Copy<'a> {
     fn go_on_after(&mut self, error: Error) -> Result<()> {
         let follows = self.end.is_none() && self.left.is_none();
         match &error {
-            Error::Reader(halt) if halt.is_halt() => self.outcome = Outcome::Incomplete,
-            Error::Reader(news) if news.is_retriable() && follows => {}
+            Error::Reader(halt) if halt.is_halt() => {
+                self.outcome = Outcome::Incomplete;
+                if !halt.context().partition.is_some_and(|partition| self.beyond.contains(&partition)) {
+                    report::error(&error);
+                }
+            }
+            Error::Reader(news) if news.is_retriable() && follows => report::trying_on(&error),
             _ => return Err(error),
         }
-        report::error(&error);
         Ok(())
     }
 
@@ -201,6 +209,18 @@ async fn next_batch(reader: &mut Reader, end: Option<&EndOffsets>) -> kafka_read
 fn has_ended(reader: &Reader, end: Option<&EndOffsets>) -> bool {
     let reached = |partition| end.is_some_and(|end| reader.offset(partition) >= end.offset(partition));
     reader.partitions().all(|partition| reader.halted(partition).is_some() || reached(partition))
+}
+
+/// Reports the partitions that end before the place where to begin. They need not be read to know that, and as they have
+/// reached their end, perhaps are not.
+fn report_beyond(reader: &Reader, end: &EndOffsets) -> Vec<i32> {
+    let offsets = end.iter().filter_map(|(partition, end)| Some((partition, reader.offset(partition)?, end)));
+    let beyond = offsets.filter(|(_, offset, end)| offset > end);
+    let report = |(partition, offset, end)| {
+        report::error(&Error::BeyondEnd { topic: reader.config().topic.to_string(), partition, offset, end });
+        partition
+    };
+    beyond.map(report).collect()
 }
 
 /// The key and the separator, if they are wanted, the value, a line feed. No value at all is an empty line too.

@@ -7,26 +7,28 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `AddOffsetsToTxn` request (API key 25), versions 0 to 4, flexible from 3.
+    /// Body of an `AddOffsetsToTxn` request (API key 25), versions 0 to 4, flexible from 3. Tells the transaction
+    /// coordinator that a transaction will commit offsets of a group (KIP-98).
     AddOffsetsToTxnRequest "AddOffsetsToTxnRequest" {
-        /// A transactional id. All versions; default "".
+        /// The transactional id, chosen by the user. All versions; default "".
         transactional_id: SmolStr, at("transactionalId");
-        /// A producer's id. All versions; default 0.
+        /// The producer's id. All versions; default 0.
         producer_id: i64, at("producerId");
-        /// The producer's epoch. All versions; default 0.
+        /// The producer's epoch, which fences its earlier instances. All versions; default 0.
         producer_epoch: i16, at("producerEpoch");
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
     }
 }
 message!(AddOffsetsToTxnRequest: Request "AddOffsetsToTxn" key 25, 0..=4, flexible 3, answer AddOffsetsToTxnResponse);
 
 structure! {
-    /// Body of a `AddOffsetsToTxn` response (API key 25), versions 0 to 4, flexible from 3.
+    /// Body of an `AddOffsetsToTxn` response (API key 25), versions 0 to 4, flexible from 3.
     AddOffsetsToTxnResponse "AddOffsetsToTxnResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }

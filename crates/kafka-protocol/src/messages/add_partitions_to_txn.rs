@@ -7,17 +7,19 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `AddPartitionsToTxn` request (API key 24), versions 0 to 5, flexible from 3.
+    /// Body of an `AddPartitionsToTxn` request (API key 24), versions 0 to 5, flexible from 3. Tells the transaction
+    /// coordinator which partitions a transaction will write to (KIP-98). Versions 4 and later are for brokers
+    /// (KIP-890).
     AddPartitionsToTxnRequest "AddPartitionsToTxnRequest" {
-        /// Versions 4 and later; default empty.
+        /// The transactions and their partitions, from brokers (KIP-890). Versions 4 and later; default empty.
         transactions: Vec<AddPartitionsToTxnTransaction>, at("transactions").since(4);
-        /// A transactional id. Versions 0 to 3; default "".
+        /// The transactional id, chosen by the user. Versions 0 to 3; default "".
         v3_and_below_transactional_id: SmolStr, at("v3AndBelowTransactionalId").versions(0, 3);
-        /// A producer's id. Versions 0 to 3; default 0.
+        /// The producer's id. Versions 0 to 3; default 0.
         v3_and_below_producer_id: i64, at("v3AndBelowProducerId").versions(0, 3);
-        /// Versions 0 to 3; default 0.
+        /// The producer's epoch. Versions 0 to 3; default 0.
         v3_and_below_producer_epoch: i16, at("v3AndBelowProducerEpoch").versions(0, 3);
-        /// Versions 0 to 3; default empty.
+        /// The partitions to add. Versions 0 to 3; default empty.
         v3_and_below_topics: Vec<AddPartitionsToTxnTopic>, at("v3AndBelowTopics").versions(0, 3);
     }
 }
@@ -27,15 +29,16 @@ message!(AddPartitionsToTxnRequest: Request "AddPartitionsToTxn" key 24, 0..=5, 
 structure! {
     /// An element of [`AddPartitionsToTxnRequest::transactions`].
     AddPartitionsToTxnTransaction "AddPartitionsToTxnTransaction" {
-        /// A transactional id. All versions; default "".
+        /// The transactional id, chosen by the user. All versions; default "".
         transactional_id: SmolStr, at("transactionalId");
-        /// A producer's id. All versions; default 0.
+        /// The producer's id. All versions; default 0.
         producer_id: i64, at("producerId");
-        /// The producer's epoch. All versions; default 0.
+        /// The producer's epoch, which fences its earlier instances. All versions; default 0.
         producer_epoch: i16, at("producerEpoch");
-        /// All versions; default false.
+        /// Whether to check that the partitions belong to the transaction, and not to add them. All versions; default
+        /// false.
         verify_only: bool, at("verifyOnly");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<AddPartitionsToTxnTopic>, at("topics");
     }
 }
@@ -43,23 +46,25 @@ structure! {
 structure! {
     /// An element of [`AddPartitionsToTxnRequest::v3_and_below_topics`], [`AddPartitionsToTxnTransaction::topics`].
     AddPartitionsToTxnTopic "AddPartitionsToTxnTopic" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }
 
 structure! {
-    /// Body of a `AddPartitionsToTxn` response (API key 24), versions 0 to 5, flexible from 3.
+    /// Body of an `AddPartitionsToTxn` response (API key 24), versions 0 to 5, flexible from 3.
     AddPartitionsToTxnResponse "AddPartitionsToTxnResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). Versions 4 and later; default 0; ignorable.
+        /// What went wrong with the request as a whole: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. Versions 4
+        /// and later; default 0; ignorable.
         error_code: i16, at("errorCode").since(4).ignorable();
-        /// Versions 4 and later; default empty.
+        /// What became of each transaction. Versions 4 and later; default empty.
         results_by_transaction: Vec<AddPartitionsToTxnResult>, at("resultsByTransaction").since(4);
-        /// Versions 0 to 3; default empty.
+        /// What became of each topic. Versions 0 to 3; default empty.
         results_by_topic_v3_and_below: Vec<AddPartitionsToTxnTopicResult>,
             at("resultsByTopicV3AndBelow").versions(0, 3);
     }
@@ -69,9 +74,9 @@ message!(AddPartitionsToTxnResponse: Response "AddPartitionsToTxn" key 24, 0..=5
 structure! {
     /// An element of [`AddPartitionsToTxnResponse::results_by_transaction`].
     AddPartitionsToTxnResult "AddPartitionsToTxnResult" {
-        /// A transactional id. All versions; default "".
+        /// The transactional id, chosen by the user. All versions; default "".
         transactional_id: SmolStr, at("transactionalId");
-        /// All versions; default empty.
+        /// What became of each topic. All versions; default empty.
         topic_results: Vec<AddPartitionsToTxnTopicResult>, at("topicResults");
     }
 }
@@ -80,9 +85,9 @@ structure! {
     /// An element of [`AddPartitionsToTxnResponse::results_by_topic_v3_and_below`],
     /// [`AddPartitionsToTxnResult::topic_results`].
     AddPartitionsToTxnTopicResult "AddPartitionsToTxnTopicResult" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// What became of each partition. All versions; default empty.
         results_by_partition: Vec<AddPartitionsToTxnPartitionResult>, at("resultsByPartition");
     }
 }
@@ -90,9 +95,9 @@ structure! {
 structure! {
     /// An element of [`AddPartitionsToTxnTopicResult::results_by_partition`].
     AddPartitionsToTxnPartitionResult "AddPartitionsToTxnPartitionResult" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         partition_error_code: i16, at("partitionErrorCode");
     }
 }

@@ -7,19 +7,20 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `AddRaftVoter` request (API key 80), versions 0 to 1, flexible.
+    /// Body of an `AddRaftVoter` request (API key 80), versions 0 to 1, flexible. Adds a voter to the metadata quorum
+    /// (KIP-853).
     AddRaftVoterRequest "AddRaftVoterRequest" {
         /// The cluster's id. All versions; nullable; default "".
         cluster_id: Option<SmolStr> = Some(SmolStr::default()), at("clusterId").nullable();
-        /// In milliseconds. All versions; default 0.
+        /// How long the broker may take before it answers, in milliseconds. All versions; default 0.
         timeout_ms: i32, at("timeoutMs");
-        /// All versions; default 0.
+        /// The voter's id. All versions; default 0.
         voter_id: i32, at("voterId");
-        /// All versions; default zero.
+        /// The id of the voter's log directory. All versions; default zero.
         voter_directory_id: Uuid, at("voterDirectoryId");
-        /// All versions; default empty.
+        /// Where it listens. All versions; default empty.
         listeners: Vec<Listener>, at("listeners");
-        /// Versions 1 and later; default true.
+        /// Whether to answer only when the change is committed. Versions 1 and later; default true.
         ack_when_committed: bool = true, at("ackWhenCommitted").since(1).or(1);
     }
 }
@@ -28,7 +29,7 @@ message!(AddRaftVoterRequest: Request "AddRaftVoter" key 80, 0..=1, flexible 0, 
 structure! {
     /// An element of [`AddRaftVoterRequest::listeners`].
     Listener "Listener" {
-        /// All versions; default "".
+        /// The listener's name. All versions; default "".
         name: SmolStr, at("name");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
@@ -38,11 +39,12 @@ structure! {
 }
 
 structure! {
-    /// Body of a `AddRaftVoter` response (API key 80), versions 0 to 1, flexible.
+    /// Body of an `AddRaftVoter` response (API key 80), versions 0 to 1, flexible.
     AddRaftVoterResponse "AddRaftVoterResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable().ignorable();

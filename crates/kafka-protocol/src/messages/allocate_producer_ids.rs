@@ -5,11 +5,12 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `AllocateProducerIds` request (API key 67), version 0, flexible.
+    /// Body of an `AllocateProducerIds` request (API key 67), version 0, flexible. Gets a broker a range of producer
+    /// ids to give out (KIP-730).
     AllocateProducerIdsRequest "AllocateProducerIdsRequest" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
-        /// All versions; default -1.
+        /// The broker's epoch, which each of its registrations raises; -1 for unknown. All versions; default -1.
         broker_epoch: i64 = -1, at("brokerEpoch").or(-1);
     }
 }
@@ -17,15 +18,16 @@ message!(AllocateProducerIdsRequest: Request "AllocateProducerIds" key 67, 0..=0
     AllocateProducerIdsResponse);
 
 structure! {
-    /// Body of a `AllocateProducerIds` response (API key 67), version 0, flexible.
+    /// Body of an `AllocateProducerIds` response (API key 67), version 0, flexible.
     AllocateProducerIdsResponse "AllocateProducerIdsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// A producer's id. All versions; default 0.
+        /// The first producer id of the range. All versions; default 0.
         producer_id_start: i64, at("producerIdStart");
-        /// All versions; default 0.
+        /// How many producer ids there are in the range. All versions; default 0.
         producer_id_len: i32, at("producerIdLen");
     }
 }

@@ -7,9 +7,9 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `AlterClientQuotas` request (API key 49), versions 0 to 1, flexible from 1.
+    /// Body of an `AlterClientQuotas` request (API key 49), versions 0 to 1, flexible from 1. Changes quotas (KIP-546).
     AlterClientQuotasRequest "AlterClientQuotasRequest" {
-        /// All versions; default empty.
+        /// The entities whose quotas change. All versions; default empty.
         entries: Vec<AlterClientQuotasRequestEntryData>, at("entries");
         /// Whether to check the request without doing it. All versions; default false.
         validate_only: bool, at("validateOnly");
@@ -21,9 +21,9 @@ message!(AlterClientQuotasRequest: Request "AlterClientQuotas" key 49, 0..=1, fl
 structure! {
     /// An element of [`AlterClientQuotasRequest::entries`].
     AlterClientQuotasRequestEntryData "EntryData" {
-        /// All versions; default empty.
+        /// Whom the quota is for, by all these components. All versions; default empty.
         entity: Vec<EntityData>, at("entity");
-        /// All versions; default empty.
+        /// The changes. All versions; default empty.
         ops: Vec<OpData>, at("ops");
     }
 }
@@ -31,9 +31,9 @@ structure! {
 structure! {
     /// An element of [`AlterClientQuotasRequestEntryData::entity`], [`AlterClientQuotasResponseEntryData::entity`].
     EntityData "EntityData" {
-        /// All versions; default "".
+        /// Whom the quota is for: `user`, `client-id` or `ip`. All versions; default "".
         entity_type: SmolStr, at("entityType");
-        /// All versions; nullable; default "".
+        /// The name of the user, client id or address; null for the default. All versions; nullable; default "".
         entity_name: Option<SmolStr> = Some(SmolStr::default()), at("entityName").nullable();
     }
 }
@@ -41,21 +41,22 @@ structure! {
 structure! {
     /// An element of [`AlterClientQuotasRequestEntryData::ops`].
     OpData "OpData" {
-        /// All versions; default "".
+        /// The limit's name, such as `producer_byte_rate`. All versions; default "".
         key: SmolStr, at("key");
-        /// All versions; default 0.
+        /// The limit, in the unit of its name. All versions; default 0.
         value: f64, at("value");
-        /// All versions; default false.
+        /// Whether to remove the limit. All versions; default false.
         remove: bool, at("remove");
     }
 }
 
 structure! {
-    /// Body of a `AlterClientQuotas` response (API key 49), versions 0 to 1, flexible from 1.
+    /// Body of an `AlterClientQuotas` response (API key 49), versions 0 to 1, flexible from 1.
     AlterClientQuotasResponse "AlterClientQuotasResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// The entities whose quotas change. All versions; default empty.
         entries: Vec<AlterClientQuotasResponseEntryData>, at("entries");
     }
 }
@@ -64,11 +65,11 @@ message!(AlterClientQuotasResponse: Response "AlterClientQuotas" key 49, 0..=1, 
 structure! {
     /// An element of [`AlterClientQuotasResponse::entries`].
     AlterClientQuotasResponseEntryData "EntryData" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();
-        /// All versions; default empty.
+        /// Whom the quota is for, by all these components. All versions; default empty.
         entity: Vec<EntityData>, at("entity");
     }
 }

@@ -7,9 +7,10 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `AlterConfigs` request (API key 33), versions 0 to 2, flexible from 2.
+    /// Body of an `AlterConfigs` request (API key 33), versions 0 to 2, flexible from 2. Replaces the whole
+    /// configuration of topics, brokers and other things: what is not named goes back to its default (KIP-133).
     AlterConfigsRequest "AlterConfigsRequest" {
-        /// All versions; default empty.
+        /// The things to configure. All versions; default empty.
         resources: Vec<AlterConfigsResource>, at("resources");
         /// Whether to check the request without doing it. All versions; default false.
         validate_only: bool, at("validateOnly");
@@ -20,11 +21,13 @@ message!(AlterConfigsRequest: Request "AlterConfigs" key 33, 0..=2, flexible 2, 
 structure! {
     /// An element of [`AlterConfigsRequest::resources`].
     AlterConfigsResource "AlterConfigsResource" {
-        /// All versions; default 0.
+        /// What is configured: 2 a topic, 4 a broker, 8 a broker's loggers, 16 client metrics, 32 a group. All
+        /// versions; default 0.
         resource_type: i8, at("resourceType");
-        /// All versions; default "".
+        /// The resource's name, such as a topic's, or a broker's id; empty for the default of all brokers. All
+        /// versions; default "".
         resource_name: SmolStr, at("resourceName");
-        /// All versions; default empty.
+        /// The entries. All versions; default empty.
         configs: Vec<AlterableConfig>, at("configs");
     }
 }
@@ -32,19 +35,20 @@ structure! {
 structure! {
     /// An element of [`AlterConfigsResource::configs`].
     AlterableConfig "AlterableConfig" {
-        /// All versions; default "".
+        /// The entry's name, such as `retention.ms`. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; nullable; default "".
+        /// Its value, as text; may be a secret. All versions; nullable; default "".
         value: Option<SmolStr> = Some(SmolStr::default()), at("value").nullable();
     }
 }
 
 structure! {
-    /// Body of a `AlterConfigs` response (API key 33), versions 0 to 2, flexible from 2.
+    /// Body of an `AlterConfigs` response (API key 33), versions 0 to 2, flexible from 2.
     AlterConfigsResponse "AlterConfigsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         responses: Vec<AlterConfigsResourceResponse>, at("responses");
     }
 }
@@ -53,13 +57,15 @@ message!(AlterConfigsResponse: Response "AlterConfigs" key 33, 0..=2, flexible 2
 structure! {
     /// An element of [`AlterConfigsResponse::responses`].
     AlterConfigsResourceResponse "AlterConfigsResourceResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();
-        /// All versions; default 0.
+        /// What is configured: 2 a topic, 4 a broker, 8 a broker's loggers, 16 client metrics, 32 a group. All
+        /// versions; default 0.
         resource_type: i8, at("resourceType");
-        /// All versions; default "".
+        /// The resource's name, such as a topic's, or a broker's id; empty for the default of all brokers. All
+        /// versions; default "".
         resource_name: SmolStr, at("resourceName");
     }
 }

@@ -7,13 +7,14 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `AlterPartition` request (API key 56), versions 0 to 3, flexible.
+    /// Body of an `AlterPartition` request (API key 56), versions 0 to 3, flexible. Proposes changes of the brokers in
+    /// sync; sent by leaders to the controller (KIP-497).
     AlterPartitionRequest "AlterPartitionRequest" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
-        /// All versions; default -1.
+        /// The broker's epoch, which each of its registrations raises; -1 for unknown. All versions; default -1.
         broker_epoch: i64 = -1, at("brokerEpoch").or(-1);
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<AlterPartitionRequestTopicData>, at("topics");
     }
 }
@@ -22,11 +23,11 @@ message!(AlterPartitionRequest: Request "AlterPartition" key 56, 0..=3, flexible
 structure! {
     /// An element of [`AlterPartitionRequest::topics`].
     AlterPartitionRequestTopicData "TopicData" {
-        /// A topic's name. Versions 0 to 1; default ""; ignorable.
+        /// The topic's name. Versions 0 to 1; default ""; ignorable.
         topic_name: SmolStr, at("topicName").versions(0, 1).ignorable();
-        /// A topic's id. Versions 2 and later; default zero; ignorable.
+        /// The topic's id (KIP-516). Versions 2 and later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(2).ignorable();
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<AlterPartitionRequestPartitionData>, at("partitions");
     }
 }
@@ -34,17 +35,17 @@ structure! {
 structure! {
     /// An element of [`AlterPartitionRequestTopicData::partitions`].
     AlterPartitionRequestPartitionData "PartitionData" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
-        /// Ids of brokers. Versions 0 to 2; default empty.
+        /// The brokers that are in sync now. Versions 0 to 2; default empty.
         new_isr: Vec<i32>, at("newIsr").versions(0, 2);
-        /// Versions 3 and later; default empty.
+        /// The brokers that are in sync now, with their epochs (KIP-903). Versions 3 and later; default empty.
         new_isr_with_epochs: Vec<BrokerState>, at("newIsrWithEpochs").since(3);
-        /// Versions 1 and later; default 0.
+        /// 0 after a clean election, 1 while the leader recovers from an unclean one. Versions 1 and later; default 0.
         leader_recovery_state: i8, at("leaderRecoveryState").since(1);
-        /// All versions; default 0.
+        /// The version of the partition's state, one more after each change. All versions; default 0.
         partition_epoch: i32, at("partitionEpoch");
     }
 }
@@ -52,21 +53,22 @@ structure! {
 structure! {
     /// An element of [`AlterPartitionRequestPartitionData::new_isr_with_epochs`].
     BrokerState "BrokerState" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
-        /// All versions; default -1.
+        /// The broker's epoch, which each of its registrations raises; -1 for unknown. All versions; default -1.
         broker_epoch: i64 = -1, at("brokerEpoch").or(-1);
     }
 }
 
 structure! {
-    /// Body of a `AlterPartition` response (API key 56), versions 0 to 3, flexible.
+    /// Body of an `AlterPartition` response (API key 56), versions 0 to 3, flexible.
     AlterPartitionResponse "AlterPartitionResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<AlterPartitionResponseTopicData>, at("topics");
     }
 }
@@ -75,11 +77,11 @@ message!(AlterPartitionResponse: Response "AlterPartition" key 56, 0..=3, flexib
 structure! {
     /// An element of [`AlterPartitionResponse::topics`].
     AlterPartitionResponseTopicData "TopicData" {
-        /// A topic's name. Versions 0 to 1; default ""; ignorable.
+        /// The topic's name. Versions 0 to 1; default ""; ignorable.
         topic_name: SmolStr, at("topicName").versions(0, 1).ignorable();
-        /// A topic's id. Versions 2 and later; default zero; ignorable.
+        /// The topic's id (KIP-516). Versions 2 and later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(2).ignorable();
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<AlterPartitionResponsePartitionData>, at("partitions");
     }
 }
@@ -87,19 +89,20 @@ structure! {
 structure! {
     /// An element of [`AlterPartitionResponseTopicData::partitions`].
     AlterPartitionResponsePartitionData "PartitionData" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// A broker's id. All versions; default 0.
+        /// The leader's id; -1 for none or unknown. All versions; default 0.
         leader_id: i32, at("leaderId");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
-        /// Ids of brokers. All versions; default empty.
+        /// The brokers in sync. All versions; default empty.
         isr: Vec<i32>, at("isr");
-        /// Versions 1 and later; default 0; ignorable.
+        /// 0 after a clean election, 1 while the leader recovers from an unclean one. Versions 1 and later; default 0;
+        /// ignorable.
         leader_recovery_state: i8, at("leaderRecoveryState").since(1).ignorable();
-        /// All versions; default 0.
+        /// The version of the partition's state, one more after each change. All versions; default 0.
         partition_epoch: i32, at("partitionEpoch");
     }
 }

@@ -7,13 +7,14 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `AlterPartitionReassignments` request (API key 45), versions 0 to 1, flexible.
+    /// Body of an `AlterPartitionReassignments` request (API key 45), versions 0 to 1, flexible. Moves replicas between
+    /// brokers, or stops such moves; sent to the controller (KIP-455).
     AlterPartitionReassignmentsRequest "AlterPartitionReassignmentsRequest" {
-        /// In milliseconds. All versions; default 60000.
+        /// How long the broker may take before it answers, in milliseconds. All versions; default 60000.
         timeout_ms: i32 = 60000, at("timeoutMs").or(60000);
-        /// Versions 1 and later; default true.
+        /// Whether the number of replicas may change. Versions 1 and later; default true.
         allow_replication_factor_change: bool = true, at("allowReplicationFactorChange").since(1).or(1);
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<ReassignableTopic>, at("topics");
     }
 }
@@ -23,9 +24,9 @@ message!(AlterPartitionReassignmentsRequest: Request "AlterPartitionReassignment
 structure! {
     /// An element of [`AlterPartitionReassignmentsRequest::topics`].
     ReassignableTopic "ReassignableTopic" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<ReassignablePartition>, at("partitions");
     }
 }
@@ -33,25 +34,27 @@ structure! {
 structure! {
     /// An element of [`ReassignableTopic::partitions`].
     ReassignablePartition "ReassignablePartition" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// Ids of brokers. All versions; nullable; default null.
+        /// The brokers that shall have a replica, the preferred leader first; null to stop a move. All versions;
+        /// nullable; default null.
         replicas: Option<Vec<i32>>, at("replicas").nullable().or_null();
     }
 }
 
 structure! {
-    /// Body of a `AlterPartitionReassignments` response (API key 45), versions 0 to 1, flexible.
+    /// Body of an `AlterPartitionReassignments` response (API key 45), versions 0 to 1, flexible.
     AlterPartitionReassignmentsResponse "AlterPartitionReassignmentsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// Versions 1 and later; default true; ignorable.
+        /// Whether the number of replicas may change. Versions 1 and later; default true; ignorable.
         allow_replication_factor_change: bool = true, at("allowReplicationFactorChange").since(1).or(1).ignorable();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         responses: Vec<ReassignableTopicResponse>, at("responses");
     }
 }
@@ -60,9 +63,9 @@ message!(AlterPartitionReassignmentsResponse: Response "AlterPartitionReassignme
 structure! {
     /// An element of [`AlterPartitionReassignmentsResponse::responses`].
     ReassignableTopicResponse "ReassignableTopicResponse" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<ReassignablePartitionResponse>, at("partitions");
     }
 }
@@ -70,9 +73,9 @@ structure! {
 structure! {
     /// An element of [`ReassignableTopicResponse::partitions`].
     ReassignablePartitionResponse "ReassignablePartitionResponse" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();

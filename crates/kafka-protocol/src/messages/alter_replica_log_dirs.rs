@@ -7,9 +7,10 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `AlterReplicaLogDirs` request (API key 34), versions 0 to 2, flexible from 2.
+    /// Body of an `AlterReplicaLogDirs` request (API key 34), versions 0 to 2, flexible from 2. Moves replicas between
+    /// the disks of the broker asked (KIP-113).
     AlterReplicaLogDirsRequest "AlterReplicaLogDirsRequest" {
-        /// All versions; default empty.
+        /// Where what shall go. All versions; default empty.
         dirs: Vec<AlterReplicaLogDir>, at("dirs");
     }
 }
@@ -19,9 +20,9 @@ message!(AlterReplicaLogDirsRequest: Request "AlterReplicaLogDirs" key 34, 0..=2
 structure! {
     /// An element of [`AlterReplicaLogDirsRequest::dirs`].
     AlterReplicaLogDir "AlterReplicaLogDir" {
-        /// All versions; default "".
+        /// The log directory's absolute path. All versions; default "".
         path: SmolStr, at("path");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<AlterReplicaLogDirTopic>, at("topics");
     }
 }
@@ -29,19 +30,20 @@ structure! {
 structure! {
     /// An element of [`AlterReplicaLogDir::topics`].
     AlterReplicaLogDirTopic "AlterReplicaLogDirTopic" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }
 
 structure! {
-    /// Body of a `AlterReplicaLogDirs` response (API key 34), versions 0 to 2, flexible from 2.
+    /// Body of an `AlterReplicaLogDirs` response (API key 34), versions 0 to 2, flexible from 2.
     AlterReplicaLogDirsResponse "AlterReplicaLogDirsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         results: Vec<AlterReplicaLogDirTopicResult>, at("results");
     }
 }
@@ -50,9 +52,9 @@ message!(AlterReplicaLogDirsResponse: Response "AlterReplicaLogDirs" key 34, 0..
 structure! {
     /// An element of [`AlterReplicaLogDirsResponse::results`].
     AlterReplicaLogDirTopicResult "AlterReplicaLogDirTopicResult" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<AlterReplicaLogDirPartitionResult>, at("partitions");
     }
 }
@@ -60,9 +62,9 @@ structure! {
 structure! {
     /// An element of [`AlterReplicaLogDirTopicResult::partitions`].
     AlterReplicaLogDirPartitionResult "AlterReplicaLogDirPartitionResult" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }

@@ -7,11 +7,12 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `AlterShareGroupOffsets` request (API key 91), version 0, flexible.
+    /// Body of an `AlterShareGroupOffsets` request (API key 91), version 0, flexible. Sets from where on a share group
+    /// without members reads (KIP-932).
     AlterShareGroupOffsetsRequest "AlterShareGroupOffsetsRequest" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<AlterShareGroupOffsetsRequestTopic>, at("topics");
     }
 }
@@ -21,9 +22,9 @@ message!(AlterShareGroupOffsetsRequest: Request "AlterShareGroupOffsets" key 91,
 structure! {
     /// An element of [`AlterShareGroupOffsetsRequest::topics`].
     AlterShareGroupOffsetsRequestTopic "AlterShareGroupOffsetsRequestTopic" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<AlterShareGroupOffsetsRequestPartition>, at("partitions");
     }
 }
@@ -31,23 +32,24 @@ structure! {
 structure! {
     /// An element of [`AlterShareGroupOffsetsRequestTopic::partitions`].
     AlterShareGroupOffsetsRequestPartition "AlterShareGroupOffsetsRequestPartition" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// All versions; default 0.
+        /// The offset to read from. All versions; default 0.
         start_offset: i64, at("startOffset");
     }
 }
 
 structure! {
-    /// Body of a `AlterShareGroupOffsets` response (API key 91), version 0, flexible.
+    /// Body of an `AlterShareGroupOffsets` response (API key 91), version 0, flexible.
     AlterShareGroupOffsetsResponse "AlterShareGroupOffsetsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         responses: Vec<AlterShareGroupOffsetsResponseTopic>, at("responses");
     }
 }
@@ -56,11 +58,11 @@ message!(AlterShareGroupOffsetsResponse: Response "AlterShareGroupOffsets" key 9
 structure! {
     /// An element of [`AlterShareGroupOffsetsResponse::responses`].
     AlterShareGroupOffsetsResponseTopic "AlterShareGroupOffsetsResponseTopic" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<AlterShareGroupOffsetsResponsePartition>, at("partitions");
     }
 }
@@ -68,9 +70,9 @@ structure! {
 structure! {
     /// An element of [`AlterShareGroupOffsetsResponseTopic::partitions`].
     AlterShareGroupOffsetsResponsePartition "AlterShareGroupOffsetsResponsePartition" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();

@@ -8,11 +8,12 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `AlterUserScramCredentials` request (API key 51), version 0, flexible.
+    /// Body of an `AlterUserScramCredentials` request (API key 51), version 0, flexible. Sets and deletes SCRAM
+    /// credentials (KIP-554).
     AlterUserScramCredentialsRequest "AlterUserScramCredentialsRequest" {
-        /// All versions; default empty.
+        /// The credentials to delete. All versions; default empty.
         deletions: Vec<ScramCredentialDeletion>, at("deletions");
-        /// All versions; default empty.
+        /// The credentials to set. All versions; default empty.
         upsertions: Vec<ScramCredentialUpsertion>, at("upsertions");
     }
 }
@@ -22,9 +23,9 @@ message!(AlterUserScramCredentialsRequest: Request "AlterUserScramCredentials" k
 structure! {
     /// An element of [`AlterUserScramCredentialsRequest::deletions`].
     ScramCredentialDeletion "ScramCredentialDeletion" {
-        /// All versions; default "".
+        /// The user's name. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default 0.
+        /// 1 for SCRAM-SHA-256, 2 for SCRAM-SHA-512. All versions; default 0.
         mechanism: i8, at("mechanism");
     }
 }
@@ -32,25 +33,26 @@ structure! {
 structure! {
     /// An element of [`AlterUserScramCredentialsRequest::upsertions`].
     ScramCredentialUpsertion "ScramCredentialUpsertion" {
-        /// All versions; default "".
+        /// The user's name. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default 0.
+        /// 1 for SCRAM-SHA-256, 2 for SCRAM-SHA-512. All versions; default 0.
         mechanism: i8, at("mechanism");
-        /// All versions; default 0.
+        /// How often the password was hashed. All versions; default 0.
         iterations: i32, at("iterations");
-        /// All versions; default empty.
+        /// The salt. All versions; default empty.
         salt: Bytes, at("salt").secret();
-        /// All versions; default empty.
+        /// The salted password. All versions; default empty.
         salted_password: Bytes, at("saltedPassword").secret();
     }
 }
 
 structure! {
-    /// Body of a `AlterUserScramCredentials` response (API key 51), version 0, flexible.
+    /// Body of an `AlterUserScramCredentials` response (API key 51), version 0, flexible.
     AlterUserScramCredentialsResponse "AlterUserScramCredentialsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         results: Vec<AlterUserScramCredentialsResult>, at("results");
     }
 }
@@ -59,9 +61,9 @@ message!(AlterUserScramCredentialsResponse: Response "AlterUserScramCredentials"
 structure! {
     /// An element of [`AlterUserScramCredentialsResponse::results`].
     AlterUserScramCredentialsResult "AlterUserScramCredentialsResult" {
-        /// All versions; default "".
+        /// The user's name. All versions; default "".
         user: SmolStr, at("user");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();

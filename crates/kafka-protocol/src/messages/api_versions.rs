@@ -7,32 +7,39 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `ApiVersions` request (API key 18), versions 0 to 4, flexible from 3.
+    /// Body of an `ApiVersions` request (API key 18), versions 0 to 4, flexible from 3. Asks which versions of which
+    /// APIs the broker speaks. A broker that does not know the version of this request answers in version 0 with
+    /// `UNSUPPORTED_VERSION`.
     ApiVersionsRequest "ApiVersionsRequest" {
-        /// Versions 3 and later; default ""; ignorable.
+        /// The name of the client library (KIP-511). Versions 3 and later; default ""; ignorable.
         client_software_name: SmolStr, at("clientSoftwareName").since(3).ignorable();
-        /// Versions 3 and later; default ""; ignorable.
+        /// The version of the client library (KIP-511). Versions 3 and later; default ""; ignorable.
         client_software_version: SmolStr, at("clientSoftwareVersion").since(3).ignorable();
     }
 }
 message!(ApiVersionsRequest: Request "ApiVersions" key 18, 0..=4, flexible 3, answer ApiVersionsResponse);
 
 structure! {
-    /// Body of a `ApiVersions` response (API key 18), versions 0 to 4, flexible from 3.
+    /// Body of an `ApiVersions` response (API key 18), versions 0 to 4, flexible from 3. Always behind a response
+    /// header of version 0.
     ApiVersionsResponse "ApiVersionsResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default empty.
+        /// The APIs that the broker speaks. All versions; default empty.
         api_keys: Vec<ApiVersion>, at("apiKeys");
-        /// How long a quota held the request back, in milliseconds. Versions 1 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 1 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(1).ignorable();
-        /// Versions 3 and later; default empty; tag 0; ignorable.
+        /// The ranges of feature levels that the broker supports (KIP-584). Versions 3 and later; default empty; tag 0;
+        /// ignorable.
         supported_features: Vec<SupportedFeatureKey>, at("supportedFeatures").since(3).tag(0).ignorable();
-        /// Versions 3 and later; default -1; tag 1; ignorable.
+        /// The version of `finalized_features`, larger after each change; -1 for unknown. Versions 3 and later; default
+        /// -1; tag 1; ignorable.
         finalized_features_epoch: i64 = -1, at("finalizedFeaturesEpoch").since(3).tag(1).or(-1).ignorable();
-        /// Versions 3 and later; default empty; tag 2; ignorable.
+        /// The feature levels in force in the cluster (KIP-584). Versions 3 and later; default empty; tag 2; ignorable.
         finalized_features: Vec<FinalizedFeatureKey>, at("finalizedFeatures").since(3).tag(2).ignorable();
-        /// Versions 3 and later; default false; tag 3; ignorable.
+        /// Whether the controllers are ready to take over from ZooKeeper. Versions 3 and later; default false; tag 3;
+        /// ignorable.
         zk_migration_ready: bool, at("zkMigrationReady").since(3).tag(3).ignorable();
     }
 }
@@ -41,11 +48,11 @@ message!(ApiVersionsResponse: Response "ApiVersions" key 18, 0..=4, flexible 3);
 structure! {
     /// An element of [`ApiVersionsResponse::api_keys`].
     ApiVersion "ApiVersion" {
-        /// All versions; default 0.
+        /// The API's key: an [`ApiKey`](crate::ApiKey). All versions; default 0.
         api_key: i16, at("apiKey");
-        /// All versions; default 0.
+        /// The lowest version that the broker speaks. All versions; default 0.
         min_version: i16, at("minVersion");
-        /// All versions; default 0.
+        /// The highest version that the broker speaks. All versions; default 0.
         max_version: i16, at("maxVersion");
     }
 }
@@ -53,11 +60,11 @@ structure! {
 structure! {
     /// An element of [`ApiVersionsResponse::supported_features`].
     SupportedFeatureKey "SupportedFeatureKey" {
-        /// All versions; default "".
+        /// The feature's name, such as `metadata.version`. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default 0.
+        /// The lowest level that the broker supports. All versions; default 0.
         min_version: i16, at("minVersion");
-        /// All versions; default 0.
+        /// The highest level that the broker supports. All versions; default 0.
         max_version: i16, at("maxVersion");
     }
 }
@@ -65,11 +72,11 @@ structure! {
 structure! {
     /// An element of [`ApiVersionsResponse::finalized_features`].
     FinalizedFeatureKey "FinalizedFeatureKey" {
-        /// All versions; default "".
+        /// The feature's name, such as `metadata.version`. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default 0.
+        /// The highest level in force. All versions; default 0.
         max_version_level: i16, at("maxVersionLevel");
-        /// All versions; default 0.
+        /// The lowest level in force. All versions; default 0.
         min_version_level: i16, at("minVersionLevel");
     }
 }

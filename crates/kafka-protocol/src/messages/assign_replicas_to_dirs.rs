@@ -5,13 +5,15 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `AssignReplicasToDirs` request (API key 73), version 0, flexible.
+    /// Body of an `AssignReplicasToDirs` request (API key 73), version 0, flexible. Tells the controller in which log
+    /// directories a broker's replicas are (KIP-858).
     AssignReplicasToDirsRequest "AssignReplicasToDirsRequest" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
-        /// All versions; default -1.
+        /// The broker's epoch, which each of its registrations raises; -1 for unknown. All versions; default -1.
         broker_epoch: i64 = -1, at("brokerEpoch").or(-1);
-        /// All versions; default empty.
+        /// The ids of the log directories that hold the replicas, in the order of the replicas. All versions; default
+        /// empty.
         directories: Vec<AssignReplicasToDirsRequestDirectoryData>, at("directories");
     }
 }
@@ -21,9 +23,9 @@ message!(AssignReplicasToDirsRequest: Request "AssignReplicasToDirs" key 73, 0..
 structure! {
     /// An element of [`AssignReplicasToDirsRequest::directories`].
     AssignReplicasToDirsRequestDirectoryData "DirectoryData" {
-        /// All versions; default zero.
+        /// The log directory's id. All versions; default zero.
         id: Uuid, at("id");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<AssignReplicasToDirsRequestTopicData>, at("topics");
     }
 }
@@ -31,9 +33,9 @@ structure! {
 structure! {
     /// An element of [`AssignReplicasToDirsRequestDirectoryData::topics`].
     AssignReplicasToDirsRequestTopicData "TopicData" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<AssignReplicasToDirsRequestPartitionData>, at("partitions");
     }
 }
@@ -41,19 +43,21 @@ structure! {
 structure! {
     /// An element of [`AssignReplicasToDirsRequestTopicData::partitions`].
     AssignReplicasToDirsRequestPartitionData "PartitionData" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
     }
 }
 
 structure! {
-    /// Body of a `AssignReplicasToDirs` response (API key 73), version 0, flexible.
+    /// Body of an `AssignReplicasToDirs` response (API key 73), version 0, flexible.
     AssignReplicasToDirsResponse "AssignReplicasToDirsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default empty.
+        /// The ids of the log directories that hold the replicas, in the order of the replicas. All versions; default
+        /// empty.
         directories: Vec<AssignReplicasToDirsResponseDirectoryData>, at("directories");
     }
 }
@@ -62,9 +66,9 @@ message!(AssignReplicasToDirsResponse: Response "AssignReplicasToDirs" key 73, 0
 structure! {
     /// An element of [`AssignReplicasToDirsResponse::directories`].
     AssignReplicasToDirsResponseDirectoryData "DirectoryData" {
-        /// All versions; default zero.
+        /// The log directory's id. All versions; default zero.
         id: Uuid, at("id");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<AssignReplicasToDirsResponseTopicData>, at("topics");
     }
 }
@@ -72,9 +76,9 @@ structure! {
 structure! {
     /// An element of [`AssignReplicasToDirsResponseDirectoryData::topics`].
     AssignReplicasToDirsResponseTopicData "TopicData" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<AssignReplicasToDirsResponsePartitionData>, at("partitions");
     }
 }
@@ -82,9 +86,9 @@ structure! {
 structure! {
     /// An element of [`AssignReplicasToDirsResponseTopicData::partitions`].
     AssignReplicasToDirsResponsePartitionData "PartitionData" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }

@@ -7,15 +7,16 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `BeginQuorumEpoch` request (API key 53), versions 0 to 1, flexible from 1.
+    /// Body of a `BeginQuorumEpoch` request (API key 53), versions 0 to 1, flexible from 1. Tells the voters of the
+    /// metadata quorum who leads (KIP-595).
     BeginQuorumEpochRequest "BeginQuorumEpochRequest" {
         /// The cluster's id. All versions; nullable; default null.
         cluster_id: Option<SmolStr>, at("clusterId").nullable().or_null();
-        /// A broker's id. Versions 1 and later; default -1; ignorable.
+        /// The voter's id. Versions 1 and later; default -1; ignorable.
         voter_id: i32 = -1, at("voterId").since(1).or(-1).ignorable();
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<BeginQuorumEpochRequestTopicData>, at("topics");
-        /// Versions 1 and later; default empty; ignorable.
+        /// Where the leader listens. Versions 1 and later; default empty; ignorable.
         leader_endpoints: Vec<LeaderEndpoint>, at("leaderEndpoints").since(1).ignorable();
     }
 }
@@ -25,9 +26,9 @@ message!(BeginQuorumEpochRequest: Request "BeginQuorumEpoch" key 53, 0..=1, flex
 structure! {
     /// An element of [`BeginQuorumEpochRequest::topics`].
     BeginQuorumEpochRequestTopicData "TopicData" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<BeginQuorumEpochRequestPartitionData>, at("partitions");
     }
 }
@@ -35,11 +36,11 @@ structure! {
 structure! {
     /// An element of [`BeginQuorumEpochRequestTopicData::partitions`].
     BeginQuorumEpochRequestPartitionData "PartitionData" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// Versions 1 and later; default zero; ignorable.
+        /// The id of the voter's log directory. Versions 1 and later; default zero; ignorable.
         voter_directory_id: Uuid, at("voterDirectoryId").since(1).ignorable();
-        /// A broker's id. All versions; default 0.
+        /// The leader's id; -1 for none or unknown. All versions; default 0.
         leader_id: i32, at("leaderId");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
@@ -49,7 +50,7 @@ structure! {
 structure! {
     /// An element of [`BeginQuorumEpochRequest::leader_endpoints`].
     LeaderEndpoint "LeaderEndpoint" {
-        /// All versions; default "".
+        /// The listener's name. All versions; default "".
         name: SmolStr, at("name");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
@@ -61,11 +62,11 @@ structure! {
 structure! {
     /// Body of a `BeginQuorumEpoch` response (API key 53), versions 0 to 1, flexible from 1.
     BeginQuorumEpochResponse "BeginQuorumEpochResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<BeginQuorumEpochResponseTopicData>, at("topics");
-        /// Versions 1 and later; default empty; tag 0.
+        /// Where the leaders named in this response are reached. Versions 1 and later; default empty; tag 0.
         node_endpoints: Vec<NodeEndpoint>, at("nodeEndpoints").since(1).tag(0);
     }
 }
@@ -74,9 +75,9 @@ message!(BeginQuorumEpochResponse: Response "BeginQuorumEpoch" key 53, 0..=1, fl
 structure! {
     /// An element of [`BeginQuorumEpochResponse::topics`].
     BeginQuorumEpochResponseTopicData "TopicData" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<BeginQuorumEpochResponsePartitionData>, at("partitions");
     }
 }
@@ -84,11 +85,11 @@ structure! {
 structure! {
     /// An element of [`BeginQuorumEpochResponseTopicData::partitions`].
     BeginQuorumEpochResponsePartitionData "PartitionData" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// A broker's id. All versions; default 0.
+        /// The leader's id; -1 for none or unknown. All versions; default 0.
         leader_id: i32, at("leaderId");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
@@ -98,7 +99,7 @@ structure! {
 structure! {
     /// An element of [`BeginQuorumEpochResponse::node_endpoints`].
     NodeEndpoint "NodeEndpoint" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         node_id: i32, at("nodeId");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");

@@ -5,21 +5,23 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `BrokerHeartbeat` request (API key 63), versions 0 to 2, flexible.
+    /// Body of a `BrokerHeartbeat` request (API key 63), versions 0 to 2, flexible. Keeps a broker's registration
+    /// (KIP-631).
     BrokerHeartbeatRequest "BrokerHeartbeatRequest" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
-        /// All versions; default -1.
+        /// The broker's epoch, which each of its registrations raises; -1 for unknown. All versions; default -1.
         broker_epoch: i64 = -1, at("brokerEpoch").or(-1);
-        /// All versions; default 0.
+        /// How far the broker has followed the metadata log. All versions; default 0.
         current_metadata_offset: i64, at("currentMetadataOffset");
-        /// All versions; default false.
+        /// Whether the broker wants to be fenced. All versions; default false.
         want_fence: bool, at("wantFence");
-        /// All versions; default false.
+        /// Whether the broker wants to shut down. All versions; default false.
         want_shut_down: bool, at("wantShutDown");
-        /// Versions 1 and later; default empty; tag 0.
+        /// The ids of the log directories that have failed. Versions 1 and later; default empty; tag 0.
         offline_log_dirs: Vec<Uuid>, at("offlineLogDirs").since(1).tag(0);
-        /// Versions 2 and later; nullable; default null; tag 1.
+        /// The ids of the log directories that get no new partitions; null for no news of them. Versions 2 and later;
+        /// nullable; default null; tag 1.
         cordoned_log_dirs: Option<Vec<Uuid>>, at("cordonedLogDirs").since(2).nullable().tag(1).or_null();
     }
 }
@@ -28,15 +30,16 @@ message!(BrokerHeartbeatRequest: Request "BrokerHeartbeat" key 63, 0..=2, flexib
 structure! {
     /// Body of a `BrokerHeartbeat` response (API key 63), versions 0 to 2, flexible.
     BrokerHeartbeatResponse "BrokerHeartbeatResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default false.
+        /// Whether the broker has about caught up with the metadata log. All versions; default false.
         is_caught_up: bool, at("isCaughtUp");
-        /// All versions; default true.
+        /// Whether the broker is fenced: registered, but not serving. All versions; default true.
         is_fenced: bool = true, at("isFenced").or(1);
-        /// All versions; default false.
+        /// Whether the broker may shut down now. All versions; default false.
         should_shut_down: bool, at("shouldShutDown");
     }
 }

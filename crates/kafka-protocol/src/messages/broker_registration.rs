@@ -7,25 +7,26 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `BrokerRegistration` request (API key 62), versions 0 to 4, flexible.
+    /// Body of a `BrokerRegistration` request (API key 62), versions 0 to 4, flexible. Makes a broker known to the
+    /// controller (KIP-631).
     BrokerRegistrationRequest "BrokerRegistrationRequest" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
         /// The cluster's id. All versions; default "".
         cluster_id: SmolStr, at("clusterId");
-        /// All versions; default zero.
+        /// An id that each start of the process makes anew. All versions; default zero.
         incarnation_id: Uuid, at("incarnationId");
-        /// All versions; default empty.
+        /// Where it listens. All versions; default empty.
         listeners: Vec<Listener>, at("listeners");
-        /// All versions; default empty.
+        /// The ranges of feature levels that it supports. All versions; default empty.
         features: Vec<Feature>, at("features");
-        /// The rack of a broker. All versions; nullable; default "".
+        /// The broker's rack; null for none. All versions; nullable; default "".
         rack: Option<SmolStr> = Some(SmolStr::default()), at("rack").nullable();
-        /// Versions 1 and later; default false.
+        /// Whether the broker is one of ZooKeeper's that is moving to KRaft. Versions 1 and later; default false.
         is_migrating_zk_broker: bool, at("isMigratingZkBroker").since(1);
-        /// Versions 2 and later; default empty; ignorable.
+        /// The ids of its log directories. Versions 2 and later; default empty; ignorable.
         log_dirs: Vec<Uuid>, at("logDirs").since(2).ignorable();
-        /// Versions 3 and later; default -1; ignorable.
+        /// The epoch before an orderly shutdown; -1 for none. Versions 3 and later; default -1; ignorable.
         previous_broker_epoch: i64 = -1, at("previousBrokerEpoch").since(3).or(-1).ignorable();
     }
 }
@@ -35,13 +36,13 @@ message!(BrokerRegistrationRequest: Request "BrokerRegistration" key 62, 0..=4, 
 structure! {
     /// An element of [`BrokerRegistrationRequest::listeners`].
     Listener "Listener" {
-        /// All versions; default "".
+        /// The listener's name. All versions; default "".
         name: SmolStr, at("name");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
         /// A port. All versions; default 0.
         port: u16, at("port");
-        /// All versions; default 0.
+        /// What is spoken there: 0 PLAINTEXT, 1 SSL, 2 SASL_PLAINTEXT, 3 SASL_SSL. All versions; default 0.
         security_protocol: i16, at("securityProtocol");
     }
 }
@@ -49,11 +50,11 @@ structure! {
 structure! {
     /// An element of [`BrokerRegistrationRequest::features`].
     Feature "Feature" {
-        /// All versions; default "".
+        /// The feature's name, such as `metadata.version`. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default 0.
+        /// The lowest level that is supported. All versions; default 0.
         min_supported_version: i16, at("minSupportedVersion");
-        /// All versions; default 0.
+        /// The highest level that is supported. All versions; default 0.
         max_supported_version: i16, at("maxSupportedVersion");
     }
 }
@@ -61,11 +62,12 @@ structure! {
 structure! {
     /// Body of a `BrokerRegistration` response (API key 62), versions 0 to 4, flexible.
     BrokerRegistrationResponse "BrokerRegistrationResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default -1.
+        /// The broker's epoch, which each of its registrations raises; -1 for unknown. All versions; default -1.
         broker_epoch: i64 = -1, at("brokerEpoch").or(-1);
     }
 }

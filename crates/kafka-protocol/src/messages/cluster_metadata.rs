@@ -10,27 +10,28 @@ use crate::{Message, MessageType, Uuid};
 structure! {
     /// Metadata record of type 0, versions 0 to 4, flexible.
     RegisterBrokerRecord "RegisterBrokerRecord" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
-        /// Versions 2 and later; default false.
+        /// Whether the broker is one of ZooKeeper's that is moving to KRaft. Versions 2 and later; default false.
         is_migrating_zk_broker: bool, at("isMigratingZkBroker").since(2);
-        /// All versions; default zero.
+        /// An id that each start of the process makes anew. All versions; default zero.
         incarnation_id: Uuid, at("incarnationId");
-        /// All versions; default 0.
+        /// The broker's epoch, which each of its registrations raises; -1 for unknown. All versions; default 0.
         broker_epoch: i64, at("brokerEpoch");
-        /// All versions; default empty.
+        /// Where it listens. All versions; default empty.
         end_points: Vec<BrokerEndpoint>, at("endPoints");
-        /// All versions; default empty.
+        /// The ranges of feature levels that it supports. All versions; default empty.
         features: Vec<BrokerFeature>, at("features");
-        /// The rack of a broker. All versions; nullable; default "".
+        /// The broker's rack; null for none. All versions; nullable; default "".
         rack: Option<SmolStr> = Some(SmolStr::default()), at("rack").nullable();
-        /// All versions; default true.
+        /// Whether the broker begins fenced: registered, but not serving. All versions; default true.
         fenced: bool = true, at("fenced").or(1);
-        /// Versions 1 and later; default false.
+        /// Whether it is shutting down in an orderly way. Versions 1 and later; default false.
         in_controlled_shutdown: bool, at("inControlledShutdown").since(1);
-        /// Versions 3 and later; default empty; tag 0.
+        /// The ids of its log directories. Versions 3 and later; default empty; tag 0.
         log_dirs: Vec<Uuid>, at("logDirs").since(3).tag(0);
-        /// Versions 4 and later; nullable; default null; tag 1.
+        /// The ids of the log directories that get no new partitions; null for no news of them. Versions 4 and later;
+        /// nullable; default null; tag 1.
         cordoned_log_dirs: Option<Vec<Uuid>>, at("cordonedLogDirs").since(4).nullable().tag(1).or_null();
     }
 }
@@ -39,13 +40,13 @@ message!(RegisterBrokerRecord: Metadata "RegisterBrokerRecord" key 0, 0..=4, fle
 structure! {
     /// An element of [`RegisterBrokerRecord::end_points`].
     BrokerEndpoint "BrokerEndpoint" {
-        /// All versions; default "".
+        /// The listener's name. All versions; default "".
         name: SmolStr, at("name");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
         /// A port. All versions; default 0.
         port: u16, at("port");
-        /// All versions; default 0.
+        /// What is spoken there: 0 PLAINTEXT, 1 SSL, 2 SASL_PLAINTEXT, 3 SASL_SSL. All versions; default 0.
         security_protocol: i16, at("securityProtocol");
     }
 }
@@ -53,11 +54,11 @@ structure! {
 structure! {
     /// An element of [`RegisterBrokerRecord::features`].
     BrokerFeature "BrokerFeature" {
-        /// All versions; default "".
+        /// The feature's name, such as `metadata.version`. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default 0.
+        /// The lowest level that is supported. All versions; default 0.
         min_supported_version: i16, at("minSupportedVersion");
-        /// All versions; default 0.
+        /// The highest level that is supported. All versions; default 0.
         max_supported_version: i16, at("maxSupportedVersion");
     }
 }
@@ -65,9 +66,9 @@ structure! {
 structure! {
     /// Metadata record of type 1, version 0, flexible.
     UnregisterBrokerRecord "UnregisterBrokerRecord" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
-        /// All versions; default 0.
+        /// The broker's epoch, which each of its registrations raises; -1 for unknown. All versions; default 0.
         broker_epoch: i64, at("brokerEpoch");
     }
 }
@@ -76,9 +77,9 @@ message!(UnregisterBrokerRecord: Metadata "UnregisterBrokerRecord" key 1, 0..=0,
 structure! {
     /// Metadata record of type 2, version 0, flexible.
     TopicRecord "TopicRecord" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
     }
 }
@@ -87,31 +88,34 @@ message!(TopicRecord: Metadata "TopicRecord" key 2, 0..=0, flexible 0);
 structure! {
     /// Metadata record of type 3, versions 0 to 2, flexible.
     PartitionRecord "PartitionRecord" {
-        /// A partition's number within its topic. All versions; default -1.
+        /// The partition's number within its topic. All versions; default -1.
         partition_id: i32 = -1, at("partitionId").or(-1);
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// Ids of brokers. All versions; default empty.
+        /// The brokers with a replica, the preferred leader first. All versions; default empty.
         replicas: Vec<i32>, at("replicas");
-        /// All versions; default empty.
+        /// The brokers in sync. All versions; default empty.
         isr: Vec<i32>, at("isr");
-        /// Ids of brokers. All versions; default empty.
+        /// The brokers that are to lose their replica. All versions; default empty.
         removing_replicas: Vec<i32>, at("removingReplicas");
-        /// Ids of brokers. All versions; default empty.
+        /// The brokers that are to get a replica. All versions; default empty.
         adding_replicas: Vec<i32>, at("addingReplicas");
-        /// A broker's id. All versions; default -1.
+        /// The leader's broker id; -1 for none. All versions; default -1.
         leader: i32 = -1, at("leader").or(-1);
-        /// All versions; default 0; tag 0.
+        /// 0 after a clean election, 1 while the leader recovers from an unclean one. All versions; default 0; tag 0.
         leader_recovery_state: i8, at("leaderRecoveryState").tag(0);
         /// The epoch of the partition's leader. All versions; default -1.
         leader_epoch: i32 = -1, at("leaderEpoch").or(-1);
-        /// All versions; default -1.
+        /// The version of the partition's state, one more after each change. All versions; default -1.
         partition_epoch: i32 = -1, at("partitionEpoch").or(-1);
-        /// Versions 1 and later; default empty.
+        /// The ids of the log directories that hold the replicas, in the order of the replicas. Versions 1 and later;
+        /// default empty.
         directories: Vec<Uuid>, at("directories").since(1);
-        /// Ids of brokers. Versions 2 and later; nullable; default null; tag 1.
+        /// The brokers out of sync that have all committed records and may lead (KIP-966). Versions 2 and later;
+        /// nullable; default null; tag 1.
         eligible_leader_replicas: Option<Vec<i32>>, at("eligibleLeaderReplicas").since(2).nullable().tag(1).or_null();
-        /// Ids of brokers. Versions 2 and later; nullable; default null; tag 2.
+        /// The eligible leaders last known, where none is left (KIP-966). Versions 2 and later; nullable; default null;
+        /// tag 2.
         last_known_elr: Option<Vec<i32>>, at("lastKnownElr").since(2).nullable().tag(2).or_null();
     }
 }
@@ -120,13 +124,15 @@ message!(PartitionRecord: Metadata "PartitionRecord" key 3, 0..=2, flexible 0);
 structure! {
     /// Metadata record of type 4, version 0, flexible.
     ConfigRecord "ConfigRecord" {
-        /// All versions; default 0.
+        /// What is configured: 2 a topic, 4 a broker, 8 a broker's loggers, 16 client metrics, 32 a group. All
+        /// versions; default 0.
         resource_type: i8, at("resourceType");
-        /// All versions; default "".
+        /// The resource's name, such as a topic's, or a broker's id; empty for the default of all brokers. All
+        /// versions; default "".
         resource_name: SmolStr, at("resourceName");
-        /// All versions; default "".
+        /// The entry's name. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; nullable; default "".
+        /// Its value, as text; null to remove it; may be a secret. All versions; nullable; default "".
         value: Option<SmolStr> = Some(SmolStr::default()), at("value").nullable();
     }
 }
@@ -135,27 +141,32 @@ message!(ConfigRecord: Metadata "ConfigRecord" key 4, 0..=0, flexible 0);
 structure! {
     /// Metadata record of type 5, versions 0 to 2, flexible.
     PartitionChangeRecord "PartitionChangeRecord" {
-        /// A partition's number within its topic. All versions; default -1.
+        /// The partition's number within its topic. All versions; default -1.
         partition_id: i32 = -1, at("partitionId").or(-1);
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// Ids of brokers. All versions; nullable; default null; tag 0.
+        /// The brokers in sync; null for unchanged. All versions; nullable; default null; tag 0.
         isr: Option<Vec<i32>>, at("isr").nullable().tag(0).or_null();
-        /// A broker's id. All versions; default -2; tag 1.
+        /// The leader's broker id; -1 for none, -2 for unchanged. All versions; default -2; tag 1.
         leader: i32 = -2, at("leader").tag(1).or(-2);
-        /// Ids of brokers. All versions; nullable; default null; tag 2.
+        /// The brokers with a replica, the preferred leader first; null for unchanged. All versions; nullable; default
+        /// null; tag 2.
         replicas: Option<Vec<i32>>, at("replicas").nullable().tag(2).or_null();
-        /// Ids of brokers. All versions; nullable; default null; tag 3.
+        /// The brokers that are to lose their replica; null for unchanged. All versions; nullable; default null; tag 3.
         removing_replicas: Option<Vec<i32>>, at("removingReplicas").nullable().tag(3).or_null();
-        /// Ids of brokers. All versions; nullable; default null; tag 4.
+        /// The brokers that are to get a replica; null for unchanged. All versions; nullable; default null; tag 4.
         adding_replicas: Option<Vec<i32>>, at("addingReplicas").nullable().tag(4).or_null();
-        /// All versions; default -1; tag 5.
+        /// 0 after a clean election, 1 while the leader recovers from an unclean one; -1 for unchanged. All versions;
+        /// default -1; tag 5.
         leader_recovery_state: i8 = -1, at("leaderRecoveryState").tag(5).or(-1);
+        /// The ids of the log directories that hold the replicas, in the order of the replicas; null for unchanged.
         /// Versions 1 and later; nullable; default null; tag 8.
         directories: Option<Vec<Uuid>>, at("directories").since(1).nullable().tag(8).or_null();
-        /// Ids of brokers. Versions 2 and later; nullable; default null; tag 6.
+        /// The brokers out of sync that have all committed records and may lead (KIP-966). Versions 2 and later;
+        /// nullable; default null; tag 6.
         eligible_leader_replicas: Option<Vec<i32>>, at("eligibleLeaderReplicas").since(2).nullable().tag(6).or_null();
-        /// Ids of brokers. Versions 2 and later; nullable; default null; tag 7.
+        /// The eligible leaders last known, where none is left (KIP-966). Versions 2 and later; nullable; default null;
+        /// tag 7.
         last_known_elr: Option<Vec<i32>>, at("lastKnownElr").since(2).nullable().tag(7).or_null();
     }
 }
@@ -164,9 +175,9 @@ message!(PartitionChangeRecord: Metadata "PartitionChangeRecord" key 5, 0..=2, f
 structure! {
     /// Metadata record of type 7, version 0, flexible.
     FenceBrokerRecord "FenceBrokerRecord" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         id: i32, at("id");
-        /// All versions; default 0.
+        /// The broker's epoch. All versions; default 0.
         epoch: i64, at("epoch");
     }
 }
@@ -175,9 +186,9 @@ message!(FenceBrokerRecord: Metadata "FenceBrokerRecord" key 7, 0..=0, flexible 
 structure! {
     /// Metadata record of type 8, version 0, flexible.
     UnfenceBrokerRecord "UnfenceBrokerRecord" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         id: i32, at("id");
-        /// All versions; default 0.
+        /// The broker's epoch. All versions; default 0.
         epoch: i64, at("epoch");
     }
 }
@@ -186,7 +197,7 @@ message!(UnfenceBrokerRecord: Metadata "UnfenceBrokerRecord" key 8, 0..=0, flexi
 structure! {
     /// Metadata record of type 9, version 0, flexible.
     RemoveTopicRecord "RemoveTopicRecord" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
     }
 }
@@ -195,19 +206,20 @@ message!(RemoveTopicRecord: Metadata "RemoveTopicRecord" key 9, 0..=0, flexible 
 structure! {
     /// Metadata record of type 10, version 0, flexible.
     DelegationTokenRecord "DelegationTokenRecord" {
-        /// All versions; default "".
+        /// The user that the token is for. All versions; default "".
         owner: SmolStr, at("owner");
-        /// All versions; default "".
+        /// The user that asked for the token. All versions; default "".
         requester: SmolStr, at("requester");
-        /// All versions; default empty.
+        /// Who may renew the token besides its owner. All versions; default empty.
         renewers: Vec<SmolStr>, at("renewers");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When the token was made, in milliseconds since 1970 (UTC). All versions; default 0.
         issue_timestamp: i64, at("issueTimestamp");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// The latest time to which the token can be renewed, in milliseconds since 1970 (UTC). All versions; default
+        /// 0.
         max_timestamp: i64, at("maxTimestamp");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When the token expires, in milliseconds since 1970 (UTC). All versions; default 0.
         expiration_timestamp: i64, at("expirationTimestamp");
-        /// All versions; default "".
+        /// The token's id, which serves as user name. All versions; default "".
         token_id: SmolStr, at("tokenId");
     }
 }
@@ -216,17 +228,17 @@ message!(DelegationTokenRecord: Metadata "DelegationTokenRecord" key 10, 0..=0, 
 structure! {
     /// Metadata record of type 11, version 0, flexible.
     UserScramCredentialRecord "UserScramCredentialRecord" {
-        /// All versions; default "".
+        /// The user's name. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default 0.
+        /// 1 for SCRAM-SHA-256, 2 for SCRAM-SHA-512. All versions; default 0.
         mechanism: i8, at("mechanism");
-        /// All versions; default empty.
+        /// The salt. All versions; default empty.
         salt: Bytes, at("salt").secret();
-        /// All versions; default empty.
+        /// The hash of the client's key. All versions; default empty.
         stored_key: Bytes, at("storedKey").secret();
-        /// All versions; default empty.
+        /// The server's key. All versions; default empty.
         server_key: Bytes, at("serverKey").secret();
-        /// All versions; default 0.
+        /// How often the password was hashed. All versions; default 0.
         iterations: i32, at("iterations");
     }
 }
@@ -235,9 +247,9 @@ message!(UserScramCredentialRecord: Metadata "UserScramCredentialRecord" key 11,
 structure! {
     /// Metadata record of type 12, version 0, flexible.
     FeatureLevelRecord "FeatureLevelRecord" {
-        /// All versions; default "".
+        /// The feature's name, such as `metadata.version`. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default 0.
+        /// The level in force; 0 for switched off. All versions; default 0.
         feature_level: i16, at("featureLevel");
     }
 }
@@ -246,13 +258,13 @@ message!(FeatureLevelRecord: Metadata "FeatureLevelRecord" key 12, 0..=0, flexib
 structure! {
     /// Metadata record of type 14, version 0, flexible.
     ClientQuotaRecord "ClientQuotaRecord" {
-        /// All versions; default empty.
+        /// Whom the quota is for, by all these components. All versions; default empty.
         entity: Vec<EntityData>, at("entity");
-        /// All versions; default "".
+        /// The limit's name, such as `producer_byte_rate`. All versions; default "".
         key: SmolStr, at("key");
-        /// All versions; default 0.
+        /// The limit, in the unit of its name. All versions; default 0.
         value: f64, at("value");
-        /// All versions; default false.
+        /// Whether to remove the limit. All versions; default false.
         remove: bool, at("remove");
     }
 }
@@ -261,9 +273,9 @@ message!(ClientQuotaRecord: Metadata "ClientQuotaRecord" key 14, 0..=0, flexible
 structure! {
     /// An element of [`ClientQuotaRecord::entity`].
     EntityData "EntityData" {
-        /// All versions; default "".
+        /// Whom the quota is for: `user`, `client-id` or `ip`. All versions; default "".
         entity_type: SmolStr, at("entityType");
-        /// All versions; nullable; default "".
+        /// The name of the user, client id or address; null for the default. All versions; nullable; default "".
         entity_name: Option<SmolStr> = Some(SmolStr::default()), at("entityName").nullable();
     }
 }
@@ -271,11 +283,11 @@ structure! {
 structure! {
     /// Metadata record of type 15, version 0, flexible.
     ProducerIdsRecord "ProducerIdsRecord" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
-        /// All versions; default -1.
+        /// The broker's epoch, which each of its registrations raises; -1 for unknown. All versions; default -1.
         broker_epoch: i64 = -1, at("brokerEpoch").or(-1);
-        /// All versions; default 0.
+        /// The first producer id that is not given out yet. All versions; default 0.
         next_producer_id: i64, at("nextProducerId");
     }
 }
@@ -284,17 +296,18 @@ message!(ProducerIdsRecord: Metadata "ProducerIdsRecord" key 15, 0..=0, flexible
 structure! {
     /// Metadata record of type 17, versions 0 to 3, flexible.
     BrokerRegistrationChangeRecord "BrokerRegistrationChangeRecord" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
-        /// All versions; default 0.
+        /// The broker's epoch, which each of its registrations raises; -1 for unknown. All versions; default 0.
         broker_epoch: i64, at("brokerEpoch");
-        /// All versions; default 0; tag 0.
+        /// -1 for no longer fenced, 0 for unchanged, 1 for fenced. All versions; default 0; tag 0.
         fenced: i8, at("fenced").tag(0);
-        /// Versions 1 and later; default 0; tag 1.
+        /// 0 for unchanged, 1 for shutting down in an orderly way. Versions 1 and later; default 0; tag 1.
         in_controlled_shutdown: i8, at("inControlledShutdown").since(1).tag(1);
-        /// Versions 2 and later; default empty; tag 2.
+        /// The ids of its log directories; empty for unchanged. Versions 2 and later; default empty; tag 2.
         log_dirs: Vec<Uuid>, at("logDirs").since(2).tag(2);
-        /// Versions 3 and later; nullable; default null; tag 3.
+        /// The ids of the log directories that get no new partitions; null for no news of them. Versions 3 and later;
+        /// nullable; default null; tag 3.
         cordoned_log_dirs: Option<Vec<Uuid>>, at("cordonedLogDirs").since(3).nullable().tag(3).or_null();
     }
 }
@@ -303,21 +316,24 @@ message!(BrokerRegistrationChangeRecord: Metadata "BrokerRegistrationChangeRecor
 structure! {
     /// Metadata record of type 18, version 0, flexible.
     AccessControlEntryRecord "AccessControlEntryRecord" {
-        /// All versions; default zero.
+        /// The rule's id. All versions; default zero.
         id: Uuid, at("id");
-        /// All versions; default 0.
+        /// What the rule protects: 2 a topic, 3 a group, 4 the cluster, 5 a transactional id, 6 a delegation token, 7 a
+        /// user. All versions; default 0.
         resource_type: i8, at("resourceType");
-        /// All versions; default "".
+        /// The resource's name. All versions; default "".
         resource_name: SmolStr, at("resourceName");
-        /// All versions; default 0.
+        /// How the name is meant: 3 literally, 4 as a prefix. All versions; default 0.
         pattern_type: i8, at("patternType");
-        /// All versions; default "".
+        /// The user, as type and name: `User:alice`. All versions; default "".
         principal: SmolStr, at("principal");
-        /// A host name or address. All versions; default "".
+        /// The client's address; `*` for any. All versions; default "".
         host: SmolStr, at("host");
-        /// All versions; default 0.
+        /// What the rule is about: 1 anything (in filters), 2 all, 3 read, 4 write, 5 create, 6 delete, 7 alter, 8
+        /// describe, 9 cluster action, 10 describe configs, 11 alter configs, 12 idempotent write, 13 create tokens, 14
+        /// describe tokens, 15 two-phase commit. All versions; default 0.
         operation: i8, at("operation");
-        /// All versions; default 0.
+        /// 2 denies, 3 allows; 1 in filters is any. All versions; default 0.
         permission_type: i8, at("permissionType");
     }
 }
@@ -326,7 +342,7 @@ message!(AccessControlEntryRecord: Metadata "AccessControlEntryRecord" key 18, 0
 structure! {
     /// Metadata record of type 19, version 0, flexible.
     RemoveAccessControlEntryRecord "RemoveAccessControlEntryRecord" {
-        /// All versions; default zero.
+        /// The rule's id. All versions; default zero.
         id: Uuid, at("id");
     }
 }
@@ -342,7 +358,7 @@ message!(NoOpRecord: Metadata "NoOpRecord" key 20, 0..=0, flexible 0);
 structure! {
     /// Metadata record of type 21, version 0, flexible.
     ZkMigrationStateRecord "ZkMigrationStateRecord" {
-        /// All versions; default 0.
+        /// How far the move from ZooKeeper is. All versions; default 0.
         zk_migration_state: i8, at("zkMigrationState");
     }
 }
@@ -351,9 +367,9 @@ message!(ZkMigrationStateRecord: Metadata "ZkMigrationStateRecord" key 21, 0..=0
 structure! {
     /// Metadata record of type 22, version 0, flexible.
     RemoveUserScramCredentialRecord "RemoveUserScramCredentialRecord" {
-        /// All versions; default "".
+        /// The user's name. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default 0.
+        /// 1 for SCRAM-SHA-256, 2 for SCRAM-SHA-512. All versions; default 0.
         mechanism: i8, at("mechanism");
     }
 }
@@ -362,7 +378,7 @@ message!(RemoveUserScramCredentialRecord: Metadata "RemoveUserScramCredentialRec
 structure! {
     /// Metadata record of type 23, version 0, flexible.
     BeginTransactionRecord "BeginTransactionRecord" {
-        /// All versions; nullable; default null; tag 0.
+        /// What the transaction is for, in words. All versions; nullable; default null; tag 0.
         name: Option<SmolStr>, at("name").nullable().tag(0).or_null();
     }
 }
@@ -378,7 +394,7 @@ message!(EndTransactionRecord: Metadata "EndTransactionRecord" key 24, 0..=0, fl
 structure! {
     /// Metadata record of type 25, version 0, flexible.
     AbortTransactionRecord "AbortTransactionRecord" {
-        /// All versions; nullable; default null; tag 0.
+        /// Why, in words. All versions; nullable; default null; tag 0.
         reason: Option<SmolStr>, at("reason").nullable().tag(0).or_null();
     }
 }
@@ -387,7 +403,7 @@ message!(AbortTransactionRecord: Metadata "AbortTransactionRecord" key 25, 0..=0
 structure! {
     /// Metadata record of type 26, version 0, flexible.
     RemoveDelegationTokenRecord "RemoveDelegationTokenRecord" {
-        /// All versions; default "".
+        /// The token's id, which serves as user name. All versions; default "".
         token_id: SmolStr, at("tokenId");
     }
 }
@@ -396,15 +412,15 @@ message!(RemoveDelegationTokenRecord: Metadata "RemoveDelegationTokenRecord" key
 structure! {
     /// Metadata record of type 27, version 0, flexible.
     RegisterControllerRecord "RegisterControllerRecord" {
-        /// All versions; default 0.
+        /// The controller's id. All versions; default 0.
         controller_id: i32, at("controllerId");
-        /// All versions; default zero.
+        /// An id that each start of the process makes anew. All versions; default zero.
         incarnation_id: Uuid, at("incarnationId");
-        /// All versions; default false.
+        /// Whether the controllers are ready to take over from ZooKeeper. All versions; default false.
         zk_migration_ready: bool, at("zkMigrationReady");
-        /// All versions; default empty.
+        /// Where it listens. All versions; default empty.
         end_points: Vec<ControllerEndpoint>, at("endPoints");
-        /// All versions; default empty.
+        /// The ranges of feature levels that it supports. All versions; default empty.
         features: Vec<ControllerFeature>, at("features");
     }
 }
@@ -413,13 +429,13 @@ message!(RegisterControllerRecord: Metadata "RegisterControllerRecord" key 27, 0
 structure! {
     /// An element of [`RegisterControllerRecord::end_points`].
     ControllerEndpoint "ControllerEndpoint" {
-        /// All versions; default "".
+        /// The listener's name. All versions; default "".
         name: SmolStr, at("name");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
         /// A port. All versions; default 0.
         port: u16, at("port");
-        /// All versions; default 0.
+        /// What is spoken there: 0 PLAINTEXT, 1 SSL, 2 SASL_PLAINTEXT, 3 SASL_SSL. All versions; default 0.
         security_protocol: i16, at("securityProtocol");
     }
 }
@@ -427,11 +443,11 @@ structure! {
 structure! {
     /// An element of [`RegisterControllerRecord::features`].
     ControllerFeature "ControllerFeature" {
-        /// All versions; default "".
+        /// The feature's name, such as `metadata.version`. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default 0.
+        /// The lowest level that is supported. All versions; default 0.
         min_supported_version: i16, at("minSupportedVersion");
-        /// All versions; default 0.
+        /// The highest level that is supported. All versions; default 0.
         max_supported_version: i16, at("maxSupportedVersion");
     }
 }
@@ -439,7 +455,7 @@ structure! {
 structure! {
     /// Metadata record of type 28, version 0, flexible.
     ClearElrRecord "ClearElrRecord" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
     }
 }

@@ -7,27 +7,34 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `ConsumerGroupHeartbeat` request (API key 68), versions 0 to 1, flexible.
+    /// Body of a `ConsumerGroupHeartbeat` request (API key 68), versions 0 to 1, flexible. Joins, stays in and leaves a
+    /// group in the protocol where the coordinator assigns partitions (KIP-848). After the first time, what has not
+    /// changed may be left out.
     ConsumerGroupHeartbeatRequest "ConsumerGroupHeartbeatRequest" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id: from version 1 on a UUID of its own making (KIP-1082); in version 0 empty to be given one.
+        /// All versions; default "".
         member_id: SmolStr, at("memberId");
-        /// The member's epoch. All versions; default 0.
+        /// The member's epoch, as last answered: 0 to join, -1 to leave, -2 for a static member that leaves and will be
+        /// back. All versions; default 0.
         member_epoch: i32, at("memberEpoch");
-        /// The static member's id, chosen by the user. All versions; nullable; default null.
+        /// The static member's id, chosen by the user; null for a dynamic member. All versions; nullable; default null.
         instance_id: Option<SmolStr>, at("instanceId").nullable().or_null();
-        /// The client's rack. All versions; nullable; default null.
+        /// The member's rack; null for none or unchanged. All versions; nullable; default null.
         rack_id: Option<SmolStr>, at("rackId").nullable().or_null();
-        /// In milliseconds. All versions; default -1.
+        /// How long the member may take to let go of partitions, in milliseconds; -1 for unchanged. All versions;
+        /// default -1.
         rebalance_timeout_ms: i32 = -1, at("rebalanceTimeoutMs").or(-1);
-        /// Names of topics. All versions; nullable; default null.
+        /// The topics that the member subscribes to, by name; null for unchanged. All versions; nullable; default null.
         subscribed_topic_names: Option<Vec<SmolStr>>, at("subscribedTopicNames").nullable().or_null();
+        /// A regular expression for topics that the member subscribes to, in the syntax of RE2/J; null for unchanged.
         /// Versions 1 and later; nullable; default null.
         subscribed_topic_regex: Option<SmolStr>, at("subscribedTopicRegex").since(1).nullable().or_null();
-        /// All versions; nullable; default null.
+        /// The assignor that the coordinator shall use, by name, such as `uniform` or `range`; null for the
+        /// coordinator's choice or unchanged. All versions; nullable; default null.
         server_assignor: Option<SmolStr>, at("serverAssignor").nullable().or_null();
-        /// All versions; nullable; default null.
+        /// The partitions that the member has; null for unchanged. All versions; nullable; default null.
         topic_partitions: Option<Vec<TopicPartitions>>, at("topicPartitions").nullable().or_null();
     }
 }
@@ -37,9 +44,9 @@ message!(ConsumerGroupHeartbeatRequest: Request "ConsumerGroupHeartbeat" key 68,
 structure! {
     /// An element of [`ConsumerGroupHeartbeatRequest::topic_partitions`], [`Assignment::topic_partitions`].
     TopicPartitions "TopicPartitions" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }
@@ -47,20 +54,20 @@ structure! {
 structure! {
     /// Body of a `ConsumerGroupHeartbeat` response (API key 68), versions 0 to 1, flexible.
     ConsumerGroupHeartbeatResponse "ConsumerGroupHeartbeatResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; nullable;
-        /// default null.
+        /// The member's id. All versions; nullable; default null.
         member_id: Option<SmolStr>, at("memberId").nullable().or_null();
-        /// The member's epoch. All versions; default 0.
+        /// The member's epoch: the group epoch that its assignment belongs to. All versions; default 0.
         member_epoch: i32, at("memberEpoch");
-        /// In milliseconds. All versions; default 0.
+        /// When to send the next heartbeat, in milliseconds after the last one. All versions; default 0.
         heartbeat_interval_ms: i32, at("heartbeatIntervalMs");
-        /// All versions; nullable; default null.
+        /// The partitions that the member shall have; null for unchanged. All versions; nullable; default null.
         assignment: Option<Assignment>, at("assignment").nullable().or_null();
     }
 }
@@ -69,7 +76,7 @@ message!(ConsumerGroupHeartbeatResponse: Response "ConsumerGroupHeartbeat" key 6
 structure! {
     /// The value of [`ConsumerGroupHeartbeatResponse::assignment`].
     Assignment "Assignment" {
-        /// All versions; default empty.
+        /// Topics and partitions. All versions; default empty.
         topic_partitions: Vec<TopicPartitions>, at("topicPartitions");
     }
 }

@@ -10,11 +10,11 @@ use crate::{Message, MessageType, Uuid};
 structure! {
     /// Key of a record of type 0, version 0, never flexible.
     LegacyOffsetCommitKey "LegacyOffsetCommitKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group: SmolStr, at("group");
-        /// All versions; default "".
+        /// The topic's name. All versions; default "".
         topic: SmolStr, at("topic");
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
     }
 }
@@ -23,11 +23,11 @@ message!(LegacyOffsetCommitKey: CoordinatorKey "LegacyOffsetCommitKey" key 0, 0.
 structure! {
     /// Key of a record of type 1, version 0, never flexible.
     OffsetCommitKey "OffsetCommitKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group: SmolStr, at("group");
-        /// All versions; default "".
+        /// The topic's name. All versions; default "".
         topic: SmolStr, at("topic");
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
     }
 }
@@ -36,7 +36,7 @@ message!(OffsetCommitKey: CoordinatorKey "OffsetCommitKey" key 1, 0..=0);
 structure! {
     /// Key of a record of type 2, version 0, never flexible.
     GroupMetadataKey "GroupMetadataKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group: SmolStr, at("group");
     }
 }
@@ -45,7 +45,7 @@ message!(GroupMetadataKey: CoordinatorKey "GroupMetadataKey" key 2, 0..=0);
 structure! {
     /// Key of a record of type 3, version 0, never flexible.
     ConsumerGroupMetadataKey "ConsumerGroupMetadataKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
     }
 }
@@ -54,7 +54,7 @@ message!(ConsumerGroupMetadataKey: CoordinatorKey "ConsumerGroupMetadataKey" key
 structure! {
     /// Key of a record of type 4, version 0, never flexible.
     ConsumerGroupPartitionMetadataKey "ConsumerGroupPartitionMetadataKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
     }
 }
@@ -63,9 +63,9 @@ message!(ConsumerGroupPartitionMetadataKey: CoordinatorKey "ConsumerGroupPartiti
 structure! {
     /// Key of a record of type 5, version 0, never flexible.
     ConsumerGroupMemberMetadataKey "ConsumerGroupMemberMetadataKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
     }
 }
@@ -74,7 +74,7 @@ message!(ConsumerGroupMemberMetadataKey: CoordinatorKey "ConsumerGroupMemberMeta
 structure! {
     /// Key of a record of type 6, version 0, never flexible.
     ConsumerGroupTargetAssignmentMetadataKey "ConsumerGroupTargetAssignmentMetadataKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
     }
 }
@@ -84,9 +84,9 @@ message!(ConsumerGroupTargetAssignmentMetadataKey: CoordinatorKey "ConsumerGroup
 structure! {
     /// Key of a record of type 7, version 0, never flexible.
     ConsumerGroupTargetAssignmentMemberKey "ConsumerGroupTargetAssignmentMemberKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
     }
 }
@@ -95,9 +95,9 @@ message!(ConsumerGroupTargetAssignmentMemberKey: CoordinatorKey "ConsumerGroupTa
 structure! {
     /// Key of a record of type 8, version 0, never flexible.
     ConsumerGroupCurrentMemberAssignmentKey "ConsumerGroupCurrentMemberAssignmentKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
     }
 }
@@ -107,9 +107,9 @@ message!(ConsumerGroupCurrentMemberAssignmentKey: CoordinatorKey "ConsumerGroupC
 structure! {
     /// Key of a record of type 10, version 0, never flexible.
     ShareGroupMemberMetadataKey "ShareGroupMemberMetadataKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
     }
 }
@@ -118,7 +118,7 @@ message!(ShareGroupMemberMetadataKey: CoordinatorKey "ShareGroupMemberMetadataKe
 structure! {
     /// Key of a record of type 11, version 0, never flexible.
     ShareGroupMetadataKey "ShareGroupMetadataKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
     }
 }
@@ -127,7 +127,7 @@ message!(ShareGroupMetadataKey: CoordinatorKey "ShareGroupMetadataKey" key 11, 0
 structure! {
     /// Key of a record of type 12, version 0, never flexible.
     ShareGroupTargetAssignmentMetadataKey "ShareGroupTargetAssignmentMetadataKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
     }
 }
@@ -136,9 +136,9 @@ message!(ShareGroupTargetAssignmentMetadataKey: CoordinatorKey "ShareGroupTarget
 structure! {
     /// Key of a record of type 13, version 0, never flexible.
     ShareGroupTargetAssignmentMemberKey "ShareGroupTargetAssignmentMemberKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
     }
 }
@@ -147,9 +147,9 @@ message!(ShareGroupTargetAssignmentMemberKey: CoordinatorKey "ShareGroupTargetAs
 structure! {
     /// Key of a record of type 14, version 0, never flexible.
     ShareGroupCurrentMemberAssignmentKey "ShareGroupCurrentMemberAssignmentKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
     }
 }
@@ -158,7 +158,7 @@ message!(ShareGroupCurrentMemberAssignmentKey: CoordinatorKey "ShareGroupCurrent
 structure! {
     /// Key of a record of type 15, version 0, never flexible.
     ShareGroupStatePartitionMetadataKey "ShareGroupStatePartitionMetadataKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
     }
 }
@@ -167,9 +167,9 @@ message!(ShareGroupStatePartitionMetadataKey: CoordinatorKey "ShareGroupStatePar
 structure! {
     /// Key of a record of type 16, version 0, never flexible.
     ConsumerGroupRegularExpressionKey "ConsumerGroupRegularExpressionKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// All versions; default "".
+        /// The regular expression. All versions; default "".
         regular_expression: SmolStr, at("regularExpression");
     }
 }
@@ -178,7 +178,7 @@ message!(ConsumerGroupRegularExpressionKey: CoordinatorKey "ConsumerGroupRegular
 structure! {
     /// Key of a record of type 17, version 0, never flexible.
     StreamsGroupMetadataKey "StreamsGroupMetadataKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
     }
 }
@@ -187,9 +187,9 @@ message!(StreamsGroupMetadataKey: CoordinatorKey "StreamsGroupMetadataKey" key 1
 structure! {
     /// Key of a record of type 19, version 0, never flexible.
     StreamsGroupMemberMetadataKey "StreamsGroupMemberMetadataKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
     }
 }
@@ -198,7 +198,7 @@ message!(StreamsGroupMemberMetadataKey: CoordinatorKey "StreamsGroupMemberMetada
 structure! {
     /// Key of a record of type 20, version 0, never flexible.
     StreamsGroupTargetAssignmentMetadataKey "StreamsGroupTargetAssignmentMetadataKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
     }
 }
@@ -208,9 +208,9 @@ message!(StreamsGroupTargetAssignmentMetadataKey: CoordinatorKey "StreamsGroupTa
 structure! {
     /// Key of a record of type 21, version 0, never flexible.
     StreamsGroupTargetAssignmentMemberKey "StreamsGroupTargetAssignmentMemberKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
     }
 }
@@ -219,9 +219,9 @@ message!(StreamsGroupTargetAssignmentMemberKey: CoordinatorKey "StreamsGroupTarg
 structure! {
     /// Key of a record of type 22, version 0, never flexible.
     StreamsGroupCurrentMemberAssignmentKey "StreamsGroupCurrentMemberAssignmentKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
     }
 }
@@ -230,7 +230,7 @@ message!(StreamsGroupCurrentMemberAssignmentKey: CoordinatorKey "StreamsGroupCur
 structure! {
     /// Key of a record of type 23, version 0, never flexible.
     StreamsGroupTopologyKey "StreamsGroupTopologyKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
     }
 }
@@ -239,11 +239,11 @@ message!(StreamsGroupTopologyKey: CoordinatorKey "StreamsGroupTopologyKey" key 2
 structure! {
     /// Value of a record of type 0, version 0, never flexible.
     LegacyOffsetCommitValue "LegacyOffsetCommitValue" {
-        /// All versions; default 0.
+        /// An offset in the partition. All versions; default 0.
         offset: i64, at("offset");
-        /// All versions; default "".
+        /// The user's words, stored with the offset. All versions; default "".
         metadata: SmolStr, at("metadata");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When the commit was made, in milliseconds since 1970 (UTC). All versions; default 0.
         commit_timestamp: i64, at("commitTimestamp");
     }
 }
@@ -252,17 +252,18 @@ message!(LegacyOffsetCommitValue: CoordinatorValue "LegacyOffsetCommitValue" key
 structure! {
     /// Value of a record of type 1, versions 0 to 4, flexible from 4.
     OffsetCommitValue "OffsetCommitValue" {
-        /// All versions; default 0.
+        /// An offset in the partition. All versions; default 0.
         offset: i64, at("offset");
         /// The epoch of the partition's leader. Versions 3 and later; default -1; ignorable.
         leader_epoch: i32 = -1, at("leaderEpoch").since(3).or(-1).ignorable();
-        /// All versions; default "".
+        /// The user's words, stored with the offset. All versions; default "".
         metadata: SmolStr, at("metadata");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When the commit was made, in milliseconds since 1970 (UTC). All versions; default 0.
         commit_timestamp: i64, at("commitTimestamp");
-        /// Milliseconds since 1970 (UTC). Version 1; default -1; ignorable.
+        /// When the offset may be forgotten, in milliseconds since 1970 (UTC); -1 for when the broker is configured to.
+        /// Version 1; default -1; ignorable.
         expire_timestamp: i64 = -1, at("expireTimestamp").versions(1, 1).or(-1).ignorable();
-        /// A topic's id. Versions 4 and later; default zero; tag 0; ignorable.
+        /// The topic's id (KIP-516). Versions 4 and later; default zero; tag 0; ignorable.
         topic_id: Uuid, at("topicId").since(4).tag(0).ignorable();
     }
 }
@@ -271,17 +272,18 @@ message!(OffsetCommitValue: CoordinatorValue "OffsetCommitValue" key 1, 0..=4, f
 structure! {
     /// Value of a record of type 2, versions 0 to 4, flexible from 4.
     GroupMetadataValue "GroupMetadataValue" {
-        /// All versions; default "".
+        /// What kind of group it is, such as `consumer`. All versions; default "".
         protocol_type: SmolStr, at("protocolType");
-        /// All versions; default 0.
+        /// The group's generation. All versions; default 0.
         generation: i32, at("generation");
-        /// All versions; nullable; default "".
+        /// The assignment strategy that the group chose; null for none. All versions; nullable; default "".
         protocol: Option<SmolStr> = Some(SmolStr::default()), at("protocol").nullable();
-        /// All versions; nullable; default "".
+        /// The leader's member id; null for none. All versions; nullable; default "".
         leader: Option<SmolStr> = Some(SmolStr::default()), at("leader").nullable();
-        /// Milliseconds since 1970 (UTC). Versions 2 and later; default -1; ignorable.
+        /// When the group came into its state, in milliseconds since 1970 (UTC); -1 for unknown. Versions 2 and later;
+        /// default -1; ignorable.
         current_state_timestamp: i64 = -1, at("currentStateTimestamp").since(2).or(-1).ignorable();
-        /// All versions; default empty.
+        /// The members. All versions; default empty.
         members: Vec<MemberMetadata>, at("members");
     }
 }
@@ -290,21 +292,24 @@ message!(GroupMetadataValue: CoordinatorValue "GroupMetadataValue" key 2, 0..=4,
 structure! {
     /// An element of [`GroupMetadataValue::members`].
     MemberMetadata "MemberMetadata" {
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
-        /// The static member's id, chosen by the user. Versions 3 and later; nullable; default null; ignorable.
+        /// The static member's id, chosen by the user; null for a dynamic member (KIP-345). Versions 3 and later;
+        /// nullable; default null; ignorable.
         group_instance_id: Option<SmolStr>, at("groupInstanceId").since(3).nullable().or_null().ignorable();
-        /// All versions; default "".
+        /// The name that the client gives itself. All versions; default "".
         client_id: SmolStr, at("clientId");
-        /// All versions; default "".
+        /// Where the member's client connects from. All versions; default "".
         client_host: SmolStr, at("clientHost");
-        /// Versions 1 and later; default -1; ignorable.
+        /// How long the member has to join anew in a rebalance, in milliseconds. Versions 1 and later; default -1;
+        /// ignorable.
         rebalance_timeout: i32 = -1, at("rebalanceTimeout").since(1).or(-1).ignorable();
-        /// All versions; default 0.
+        /// After how long without a heartbeat the coordinator drops the member, in milliseconds. All versions; default
+        /// 0.
         session_timeout: i32, at("sessionTimeout");
-        /// All versions; default empty.
+        /// What the member told the leader. All versions; default empty.
         subscription: Bytes, at("subscription");
-        /// All versions; default empty.
+        /// What the member got from the leader. All versions; default empty.
         assignment: Bytes, at("assignment");
     }
 }
@@ -312,9 +317,9 @@ structure! {
 structure! {
     /// Value of a record of type 3, version 0, flexible.
     ConsumerGroupMetadataValue "ConsumerGroupMetadataValue" {
-        /// All versions; default 0.
+        /// The group's epoch. All versions; default 0.
         epoch: i32, at("epoch");
-        /// All versions; default 0; tag 0.
+        /// A hash over what the group knows of its topics, to notice changes. All versions; default 0; tag 0.
         metadata_hash: i64, at("metadataHash").tag(0);
     }
 }
@@ -323,7 +328,7 @@ message!(ConsumerGroupMetadataValue: CoordinatorValue "ConsumerGroupMetadataValu
 structure! {
     /// Value of a record of type 4, version 0, flexible.
     ConsumerGroupPartitionMetadataValue "ConsumerGroupPartitionMetadataValue" {
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<TopicMetadata>, at("topics");
     }
 }
@@ -333,13 +338,13 @@ message!(ConsumerGroupPartitionMetadataValue: CoordinatorValue "ConsumerGroupPar
 structure! {
     /// An element of [`ConsumerGroupPartitionMetadataValue::topics`].
     TopicMetadata "TopicMetadata" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// All versions; default 0.
+        /// How many partitions the topic has. All versions; default 0.
         num_partitions: i32, at("numPartitions");
-        /// All versions; default empty.
+        /// What is known of each partition. All versions; default empty.
         partition_metadata: Vec<PartitionMetadata>, at("partitionMetadata");
     }
 }
@@ -347,9 +352,9 @@ structure! {
 structure! {
     /// An element of [`TopicMetadata::partition_metadata`].
     PartitionMetadata "PartitionMetadata" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
-        /// All versions; default empty.
+        /// The racks with a replica. All versions; default empty.
         racks: Vec<SmolStr>, at("racks");
     }
 }
@@ -357,23 +362,27 @@ structure! {
 structure! {
     /// Value of a record of type 5, version 0, flexible.
     ConsumerGroupMemberMetadataValue "ConsumerGroupMemberMetadataValue" {
-        /// The static member's id, chosen by the user. All versions; nullable; default "".
+        /// The static member's id, chosen by the user; null for a dynamic member. All versions; nullable; default "".
         instance_id: Option<SmolStr> = Some(SmolStr::default()), at("instanceId").nullable();
-        /// The client's rack. All versions; nullable; default "".
+        /// The rack of the client; null or empty for none. All versions; nullable; default "".
         rack_id: Option<SmolStr> = Some(SmolStr::default()), at("rackId").nullable();
-        /// All versions; default "".
+        /// The name that the client gives itself. All versions; default "".
         client_id: SmolStr, at("clientId");
-        /// All versions; default "".
+        /// Where the member's client connects from. All versions; default "".
         client_host: SmolStr, at("clientHost");
-        /// All versions; default empty.
+        /// The topics that the member subscribes to, by name. All versions; default empty.
         subscribed_topic_names: Vec<SmolStr>, at("subscribedTopicNames");
-        /// All versions; nullable; default "".
+        /// A regular expression for topics that the member subscribes to, in the syntax of RE2/J. All versions;
+        /// nullable; default "".
         subscribed_topic_regex: Option<SmolStr> = Some(SmolStr::default()), at("subscribedTopicRegex").nullable();
-        /// In milliseconds. All versions; default -1.
+        /// How long the member may take to let go of partitions in a rebalance, in milliseconds. All versions; default
+        /// -1.
         rebalance_timeout_ms: i32 = -1, at("rebalanceTimeoutMs").or(-1);
-        /// All versions; nullable; default "".
+        /// The assignor that the coordinator shall use, by name, such as `uniform` or `range`. All versions; nullable;
+        /// default "".
         server_assignor: Option<SmolStr> = Some(SmolStr::default()), at("serverAssignor").nullable();
-        /// All versions; nullable; default all defaults; tag 0.
+        /// What a member of the classic protocol said besides; null for the others. All versions; nullable; default all
+        /// defaults; tag 0.
         classic_member_metadata: Option<ClassicMemberMetadata> = Some(ClassicMemberMetadata::default()),
             at("classicMemberMetadata").nullable().tag(0);
     }
@@ -384,9 +393,10 @@ message!(ConsumerGroupMemberMetadataValue: CoordinatorValue "ConsumerGroupMember
 structure! {
     /// The value of [`ConsumerGroupMemberMetadataValue::classic_member_metadata`].
     ClassicMemberMetadata "ClassicMemberMetadata" {
-        /// In milliseconds. All versions; default 0.
+        /// After how long without a heartbeat the coordinator drops the member, in milliseconds. All versions; default
+        /// 0.
         session_timeout_ms: i32, at("sessionTimeoutMs");
-        /// All versions; default empty.
+        /// The assignment strategies that the member supports. All versions; default empty.
         supported_protocols: Vec<ClassicProtocol>, at("supportedProtocols");
     }
 }
@@ -394,9 +404,9 @@ structure! {
 structure! {
     /// An element of [`ClassicMemberMetadata::supported_protocols`].
     ClassicProtocol "ClassicProtocol" {
-        /// All versions; default "".
+        /// The strategy's name. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// What the member tells the leader. All versions; default empty.
         metadata: Bytes, at("metadata");
     }
 }
@@ -404,9 +414,9 @@ structure! {
 structure! {
     /// Value of a record of type 6, version 0, flexible.
     ConsumerGroupTargetAssignmentMetadataValue "ConsumerGroupTargetAssignmentMetadataValue" {
-        /// All versions; default 0.
+        /// The group epoch that the target assignment was computed for. All versions; default 0.
         assignment_epoch: i32, at("assignmentEpoch");
-        /// Milliseconds since 1970 (UTC). All versions; default 0; tag 0.
+        /// When the target assignment was computed, in milliseconds since 1970 (UTC). All versions; default 0; tag 0.
         assignment_timestamp: i64, at("assignmentTimestamp").tag(0).ignorable();
     }
 }
@@ -416,7 +426,7 @@ message!(ConsumerGroupTargetAssignmentMetadataValue: CoordinatorValue "ConsumerG
 structure! {
     /// Value of a record of type 7, version 0, flexible.
     ConsumerGroupTargetAssignmentMemberValue "ConsumerGroupTargetAssignmentMemberValue" {
-        /// All versions; default empty.
+        /// Topics and partitions. All versions; default empty.
         topic_partitions: Vec<TopicPartition>, at("topicPartitions");
     }
 }
@@ -427,9 +437,9 @@ structure! {
     /// An element of [`ConsumerGroupTargetAssignmentMemberValue::topic_partitions`],
     /// [`ShareGroupTargetAssignmentMemberValue::topic_partitions`].
     TopicPartition "TopicPartition" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }
@@ -437,15 +447,15 @@ structure! {
 structure! {
     /// Value of a record of type 8, version 0, flexible.
     ConsumerGroupCurrentMemberAssignmentValue "ConsumerGroupCurrentMemberAssignmentValue" {
-        /// The member's epoch. All versions; default 0.
+        /// The member's epoch: the group epoch that its assignment belongs to. All versions; default 0.
         member_epoch: i32, at("memberEpoch");
-        /// All versions; default 0.
+        /// The member's epoch before this one. All versions; default 0.
         previous_member_epoch: i32, at("previousMemberEpoch");
-        /// All versions; default 0.
+        /// The state of the member. All versions; default 0.
         state: i8, at("state");
-        /// All versions; default empty.
+        /// The partitions that the member has. All versions; default empty.
         assigned_partitions: Vec<ConsumerGroupCurrentMemberAssignmentTopicPartitions>, at("assignedPartitions");
-        /// All versions; default empty.
+        /// The partitions that the member has yet to give up. All versions; default empty.
         partitions_pending_revocation: Vec<ConsumerGroupCurrentMemberAssignmentTopicPartitions>,
             at("partitionsPendingRevocation");
     }
@@ -457,11 +467,11 @@ structure! {
     /// An element of [`ConsumerGroupCurrentMemberAssignmentValue::assigned_partitions`],
     /// [`ConsumerGroupCurrentMemberAssignmentValue::partitions_pending_revocation`].
     ConsumerGroupCurrentMemberAssignmentTopicPartitions "TopicPartitions" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
-        /// All versions; nullable; default empty; tag 0.
+        /// The epoch in which each of the partitions was assigned. All versions; nullable; default empty; tag 0.
         assignment_epochs: Option<Vec<i32>> = Some(Vec::new()), at("assignmentEpochs").nullable().tag(0);
     }
 }
@@ -469,13 +479,13 @@ structure! {
 structure! {
     /// Value of a record of type 10, version 0, flexible.
     ShareGroupMemberMetadataValue "ShareGroupMemberMetadataValue" {
-        /// The client's rack. All versions; nullable; default "".
+        /// The rack of the client; null or empty for none. All versions; nullable; default "".
         rack_id: Option<SmolStr> = Some(SmolStr::default()), at("rackId").nullable();
-        /// All versions; default "".
+        /// The name that the client gives itself. All versions; default "".
         client_id: SmolStr, at("clientId");
-        /// All versions; default "".
+        /// Where the member's client connects from. All versions; default "".
         client_host: SmolStr, at("clientHost");
-        /// All versions; default empty.
+        /// The topics that the member subscribes to, by name. All versions; default empty.
         subscribed_topic_names: Vec<SmolStr>, at("subscribedTopicNames");
     }
 }
@@ -484,9 +494,9 @@ message!(ShareGroupMemberMetadataValue: CoordinatorValue "ShareGroupMemberMetada
 structure! {
     /// Value of a record of type 11, version 0, flexible.
     ShareGroupMetadataValue "ShareGroupMetadataValue" {
-        /// All versions; default 0.
+        /// The group's epoch. All versions; default 0.
         epoch: i32, at("epoch");
-        /// All versions; default 0.
+        /// A hash over what the group knows of its topics, to notice changes. All versions; default 0.
         metadata_hash: i64, at("metadataHash");
     }
 }
@@ -495,9 +505,9 @@ message!(ShareGroupMetadataValue: CoordinatorValue "ShareGroupMetadataValue" key
 structure! {
     /// Value of a record of type 12, version 0, flexible.
     ShareGroupTargetAssignmentMetadataValue "ShareGroupTargetAssignmentMetadataValue" {
-        /// All versions; default 0.
+        /// The group epoch that the target assignment was computed for. All versions; default 0.
         assignment_epoch: i32, at("assignmentEpoch");
-        /// Milliseconds since 1970 (UTC). All versions; default 0; tag 0.
+        /// When the target assignment was computed, in milliseconds since 1970 (UTC). All versions; default 0; tag 0.
         assignment_timestamp: i64, at("assignmentTimestamp").tag(0).ignorable();
     }
 }
@@ -507,7 +517,7 @@ message!(ShareGroupTargetAssignmentMetadataValue: CoordinatorValue "ShareGroupTa
 structure! {
     /// Value of a record of type 13, version 0, flexible.
     ShareGroupTargetAssignmentMemberValue "ShareGroupTargetAssignmentMemberValue" {
-        /// All versions; default empty.
+        /// Topics and partitions. All versions; default empty.
         topic_partitions: Vec<TopicPartition>, at("topicPartitions");
     }
 }
@@ -517,13 +527,13 @@ message!(ShareGroupTargetAssignmentMemberValue: CoordinatorValue "ShareGroupTarg
 structure! {
     /// Value of a record of type 14, version 0, flexible.
     ShareGroupCurrentMemberAssignmentValue "ShareGroupCurrentMemberAssignmentValue" {
-        /// The member's epoch. All versions; default 0.
+        /// The member's epoch: the group epoch that its assignment belongs to. All versions; default 0.
         member_epoch: i32, at("memberEpoch");
-        /// All versions; default 0.
+        /// The member's epoch before this one. All versions; default 0.
         previous_member_epoch: i32, at("previousMemberEpoch");
-        /// All versions; default 0.
+        /// The state of the member. All versions; default 0.
         state: i8, at("state");
-        /// All versions; default empty.
+        /// The partitions that the member has. All versions; default empty.
         assigned_partitions: Vec<ShareGroupCurrentMemberAssignmentTopicPartitions>, at("assignedPartitions");
     }
 }
@@ -533,9 +543,9 @@ message!(ShareGroupCurrentMemberAssignmentValue: CoordinatorValue "ShareGroupCur
 structure! {
     /// An element of [`ShareGroupCurrentMemberAssignmentValue::assigned_partitions`].
     ShareGroupCurrentMemberAssignmentTopicPartitions "TopicPartitions" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }
@@ -543,11 +553,11 @@ structure! {
 structure! {
     /// Value of a record of type 15, version 0, flexible.
     ShareGroupStatePartitionMetadataValue "ShareGroupStatePartitionMetadataValue" {
-        /// All versions; default empty.
+        /// The topics whose share state is being made. All versions; default empty.
         initializing_topics: Vec<TopicPartitionsInfo>, at("initializingTopics");
-        /// All versions; default empty.
+        /// The topics whose share state is there. All versions; default empty.
         initialized_topics: Vec<TopicPartitionsInfo>, at("initializedTopics");
-        /// All versions; default empty.
+        /// The topics whose share state is being deleted. All versions; default empty.
         deleting_topics: Vec<ShareGroupStatePartitionMetadataTopicInfo>, at("deletingTopics");
     }
 }
@@ -558,11 +568,11 @@ structure! {
     /// An element of [`ShareGroupStatePartitionMetadataValue::initializing_topics`],
     /// [`ShareGroupStatePartitionMetadataValue::initialized_topics`].
     TopicPartitionsInfo "TopicPartitionsInfo" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }
@@ -570,9 +580,9 @@ structure! {
 structure! {
     /// An element of [`ShareGroupStatePartitionMetadataValue::deleting_topics`].
     ShareGroupStatePartitionMetadataTopicInfo "TopicInfo" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
     }
 }
@@ -580,11 +590,11 @@ structure! {
 structure! {
     /// Value of a record of type 16, version 0, flexible.
     ConsumerGroupRegularExpressionValue "ConsumerGroupRegularExpressionValue" {
-        /// All versions; default empty.
+        /// The names of the topics that match. All versions; default empty.
         topics: Vec<SmolStr>, at("topics");
-        /// All versions; default 0.
+        /// The version of the metadata that was searched. All versions; default 0.
         version: i64, at("version");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When it was searched, in milliseconds since 1970 (UTC). All versions; default 0.
         timestamp: i64, at("timestamp");
     }
 }
@@ -594,13 +604,13 @@ message!(ConsumerGroupRegularExpressionValue: CoordinatorValue "ConsumerGroupReg
 structure! {
     /// Value of a record of type 17, version 0, flexible.
     StreamsGroupMetadataValue "StreamsGroupMetadataValue" {
-        /// All versions; default 0.
+        /// The group's epoch. All versions; default 0.
         epoch: i32, at("epoch");
-        /// All versions; default 0.
+        /// A hash over what the group knows of its topics, to notice changes. All versions; default 0.
         metadata_hash: i64, at("metadataHash");
-        /// All versions; default -1; tag 0.
+        /// The version of the topology that has been checked; -1 for none. All versions; default -1; tag 0.
         validated_topology_epoch: i32 = -1, at("validatedTopologyEpoch").tag(0).or(-1);
-        /// All versions; nullable; default empty; tag 1.
+        /// The configuration of the last assignment. All versions; nullable; default empty; tag 1.
         last_assignment_configs: Option<Vec<LastAssignmentConfig>> = Some(Vec::new()),
             at("lastAssignmentConfigs").nullable().tag(1);
     }
@@ -610,9 +620,9 @@ message!(StreamsGroupMetadataValue: CoordinatorValue "StreamsGroupMetadataValue"
 structure! {
     /// An element of [`StreamsGroupMetadataValue::last_assignment_configs`].
     LastAssignmentConfig "LastAssignmentConfig" {
-        /// All versions; default "".
+        /// The name. All versions; default "".
         key: SmolStr, at("key");
-        /// All versions; default "".
+        /// Its value. All versions; default "".
         value: SmolStr, at("value");
     }
 }
@@ -620,23 +630,25 @@ structure! {
 structure! {
     /// Value of a record of type 19, version 0, flexible.
     StreamsGroupMemberMetadataValue "StreamsGroupMemberMetadataValue" {
-        /// The static member's id, chosen by the user. All versions; nullable; default "".
+        /// The static member's id, chosen by the user; null for a dynamic member. All versions; nullable; default "".
         instance_id: Option<SmolStr> = Some(SmolStr::default()), at("instanceId").nullable();
-        /// The client's rack. All versions; nullable; default "".
+        /// The rack of the client; null or empty for none. All versions; nullable; default "".
         rack_id: Option<SmolStr> = Some(SmolStr::default()), at("rackId").nullable();
-        /// All versions; default "".
+        /// The name that the client gives itself. All versions; default "".
         client_id: SmolStr, at("clientId");
-        /// All versions; default "".
+        /// Where the member's client connects from. All versions; default "".
         client_host: SmolStr, at("clientHost");
-        /// In milliseconds. All versions; default -1.
+        /// How long the member may take to let go of partitions in a rebalance, in milliseconds. All versions; default
+        /// -1.
         rebalance_timeout_ms: i32 = -1, at("rebalanceTimeoutMs").or(-1);
-        /// All versions; default 0.
+        /// The version of the topology that the member runs. All versions; default 0.
         topology_epoch: i32, at("topologyEpoch");
-        /// All versions; default "".
+        /// The id of the process that runs the member. All versions; default "".
         process_id: SmolStr, at("processId");
-        /// All versions; nullable; default null.
+        /// Where the application answers questions of its own, as the user configured it. All versions; nullable;
+        /// default null.
         user_endpoint: Option<Endpoint>, at("userEndpoint").nullable().or_null();
-        /// All versions; default empty.
+        /// The tags of the client, for rack-aware placement of standby tasks. All versions; default empty.
         client_tags: Vec<KeyValue>, at("clientTags");
     }
 }
@@ -655,9 +667,9 @@ structure! {
 structure! {
     /// An element of [`StreamsGroupMemberMetadataValue::client_tags`].
     KeyValue "KeyValue" {
-        /// All versions; default "".
+        /// A name. All versions; default "".
         key: SmolStr, at("key");
-        /// All versions; default "".
+        /// Its value. All versions; default "".
         value: SmolStr, at("value");
     }
 }
@@ -665,9 +677,9 @@ structure! {
 structure! {
     /// Value of a record of type 20, version 0, flexible.
     StreamsGroupTargetAssignmentMetadataValue "StreamsGroupTargetAssignmentMetadataValue" {
-        /// All versions; default 0.
+        /// The group epoch that the target assignment was computed for. All versions; default 0.
         assignment_epoch: i32, at("assignmentEpoch");
-        /// Milliseconds since 1970 (UTC). All versions; default 0; tag 0.
+        /// When the target assignment was computed, in milliseconds since 1970 (UTC). All versions; default 0; tag 0.
         assignment_timestamp: i64, at("assignmentTimestamp").tag(0).ignorable();
     }
 }
@@ -677,11 +689,11 @@ message!(StreamsGroupTargetAssignmentMetadataValue: CoordinatorValue "StreamsGro
 structure! {
     /// Value of a record of type 21, version 0, flexible.
     StreamsGroupTargetAssignmentMemberValue "StreamsGroupTargetAssignmentMemberValue" {
-        /// All versions; default empty.
+        /// The tasks that the member runs. All versions; default empty.
         active_tasks: Vec<StreamsGroupTargetAssignmentMemberTaskIds>, at("activeTasks");
-        /// All versions; default empty.
+        /// The tasks for which the member keeps a copy of the state. All versions; default empty.
         standby_tasks: Vec<StreamsGroupTargetAssignmentMemberTaskIds>, at("standbyTasks");
-        /// All versions; default empty.
+        /// The tasks whose state the member restores before it runs them. All versions; default empty.
         warmup_tasks: Vec<StreamsGroupTargetAssignmentMemberTaskIds>, at("warmupTasks");
     }
 }
@@ -693,9 +705,9 @@ structure! {
     /// [`StreamsGroupTargetAssignmentMemberValue::standby_tasks`],
     /// [`StreamsGroupTargetAssignmentMemberValue::warmup_tasks`].
     StreamsGroupTargetAssignmentMemberTaskIds "TaskIds" {
-        /// All versions; default "".
+        /// The subtopology's id within the topology. All versions; default "".
         subtopology_id: SmolStr, at("subtopologyId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }
@@ -703,25 +715,25 @@ structure! {
 structure! {
     /// Value of a record of type 22, version 0, flexible.
     StreamsGroupCurrentMemberAssignmentValue "StreamsGroupCurrentMemberAssignmentValue" {
-        /// The member's epoch. All versions; default 0.
+        /// The member's epoch: the group epoch that its assignment belongs to. All versions; default 0.
         member_epoch: i32, at("memberEpoch");
-        /// All versions; default 0.
+        /// The member's epoch before this one. All versions; default 0.
         previous_member_epoch: i32, at("previousMemberEpoch");
-        /// All versions; default 0.
+        /// The state of the member. All versions; default 0.
         state: i8, at("state");
-        /// All versions; default empty.
+        /// The tasks that the member runs. All versions; default empty.
         active_tasks: Vec<StreamsGroupCurrentMemberAssignmentTaskIds>, at("activeTasks");
-        /// All versions; default empty.
+        /// The tasks for which the member keeps a copy of the state. All versions; default empty.
         standby_tasks: Vec<StreamsGroupCurrentMemberAssignmentTaskIds>, at("standbyTasks");
-        /// All versions; default empty.
+        /// The tasks whose state the member restores before it runs them. All versions; default empty.
         warmup_tasks: Vec<StreamsGroupCurrentMemberAssignmentTaskIds>, at("warmupTasks");
-        /// All versions; default empty.
+        /// The active tasks that the member has yet to give up. All versions; default empty.
         active_tasks_pending_revocation: Vec<StreamsGroupCurrentMemberAssignmentTaskIds>,
             at("activeTasksPendingRevocation");
-        /// All versions; default empty.
+        /// The standby tasks that the member has yet to give up. All versions; default empty.
         standby_tasks_pending_revocation: Vec<StreamsGroupCurrentMemberAssignmentTaskIds>,
             at("standbyTasksPendingRevocation");
-        /// All versions; default empty.
+        /// The warm-up tasks that the member has yet to give up. All versions; default empty.
         warmup_tasks_pending_revocation: Vec<StreamsGroupCurrentMemberAssignmentTaskIds>,
             at("warmupTasksPendingRevocation");
     }
@@ -737,11 +749,11 @@ structure! {
     /// [`StreamsGroupCurrentMemberAssignmentValue::standby_tasks_pending_revocation`],
     /// [`StreamsGroupCurrentMemberAssignmentValue::warmup_tasks_pending_revocation`].
     StreamsGroupCurrentMemberAssignmentTaskIds "TaskIds" {
-        /// All versions; default "".
+        /// The subtopology's id within the topology. All versions; default "".
         subtopology_id: SmolStr, at("subtopologyId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
-        /// All versions; nullable; default empty; tag 0.
+        /// The epoch in which each of the partitions was assigned. All versions; nullable; default empty; tag 0.
         assignment_epochs: Option<Vec<i32>> = Some(Vec::new()), at("assignmentEpochs").nullable().tag(0);
     }
 }
@@ -749,9 +761,9 @@ structure! {
 structure! {
     /// Value of a record of type 23, version 0, flexible.
     StreamsGroupTopologyValue "StreamsGroupTopologyValue" {
-        /// All versions; default 0.
+        /// The topology's version. All versions; default 0.
         epoch: i32, at("epoch");
-        /// All versions; default empty.
+        /// The parts of the topology that work independently. All versions; default empty.
         subtopologies: Vec<Subtopology>, at("subtopologies");
     }
 }
@@ -760,19 +772,20 @@ message!(StreamsGroupTopologyValue: CoordinatorValue "StreamsGroupTopologyValue"
 structure! {
     /// An element of [`StreamsGroupTopologyValue::subtopologies`].
     Subtopology "Subtopology" {
-        /// All versions; default "".
+        /// The subtopology's id within the topology. All versions; default "".
         subtopology_id: SmolStr, at("subtopologyId");
-        /// All versions; default empty.
+        /// The topics that the subtopology reads. All versions; default empty.
         source_topics: Vec<SmolStr>, at("sourceTopics");
-        /// All versions; default empty.
+        /// Regular expressions for topics that the subtopology reads. All versions; default empty.
         source_topic_regex: Vec<SmolStr>, at("sourceTopicRegex");
-        /// All versions; default empty.
+        /// The topics that keep the subtopology's state. All versions; default empty.
         state_changelog_topics: Vec<StreamsGroupTopologyTopicInfo>, at("stateChangelogTopics");
-        /// All versions; default empty.
+        /// The repartition topics that the subtopology writes to. All versions; default empty.
         repartition_sink_topics: Vec<SmolStr>, at("repartitionSinkTopics");
-        /// All versions; default empty.
+        /// The repartition topics that the subtopology reads from. All versions; default empty.
         repartition_source_topics: Vec<StreamsGroupTopologyTopicInfo>, at("repartitionSourceTopics");
-        /// All versions; default empty.
+        /// Groups of topics that need equally many partitions, as indexes into the arrays of topics. All versions;
+        /// default empty.
         copartition_groups: Vec<CopartitionGroup>, at("copartitionGroups");
     }
 }
@@ -780,13 +793,13 @@ structure! {
 structure! {
     /// An element of [`Subtopology::state_changelog_topics`], [`Subtopology::repartition_source_topics`].
     StreamsGroupTopologyTopicInfo "TopicInfo" {
-        /// All versions; default "".
+        /// The topic's name. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default 0.
+        /// How many partitions the topic has; 0 for not prescribed. All versions; default 0.
         partitions: i32, at("partitions");
-        /// All versions; default 0.
+        /// How many replicas each partition has; 0 for not prescribed. All versions; default 0.
         replication_factor: i16, at("replicationFactor");
-        /// All versions; default empty.
+        /// Configuration entries for the topic. All versions; default empty.
         topic_configs: Vec<TopicConfig>, at("topicConfigs");
     }
 }
@@ -794,9 +807,9 @@ structure! {
 structure! {
     /// An element of [`StreamsGroupTopologyTopicInfo::topic_configs`].
     TopicConfig "TopicConfig" {
-        /// All versions; default "".
+        /// The name. All versions; default "".
         key: SmolStr, at("key");
-        /// All versions; default "".
+        /// Its value. All versions; default "".
         value: SmolStr, at("value");
     }
 }
@@ -804,11 +817,11 @@ structure! {
 structure! {
     /// An element of [`Subtopology::copartition_groups`].
     CopartitionGroup "CopartitionGroup" {
-        /// All versions; default empty.
+        /// Indexes into the subtopology's `source_topics`. All versions; default empty.
         source_topics: Vec<i16>, at("sourceTopics");
-        /// All versions; default empty.
+        /// Indexes into the subtopology's `source_topic_regex`. All versions; default empty.
         source_topic_regex: Vec<i16>, at("sourceTopicRegex");
-        /// All versions; default empty.
+        /// Indexes into the subtopology's `repartition_source_topics`. All versions; default empty.
         repartition_source_topics: Vec<i16>, at("repartitionSourceTopics");
     }
 }

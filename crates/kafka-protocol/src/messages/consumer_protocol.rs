@@ -8,11 +8,12 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Kafka's `ConsumerProtocolAssignment`, versions 0 to 3, never flexible.
+    /// Kafka's `ConsumerProtocolAssignment`, versions 0 to 3, never flexible. What the leader of a classic group tells
+    /// a consumer, inside `SyncGroup`.
     ConsumerProtocolAssignment "ConsumerProtocolAssignment" {
-        /// All versions; default empty.
+        /// The partitions that the member gets. All versions; default empty.
         assigned_partitions: Vec<TopicPartition>, at("assignedPartitions");
-        /// All versions; nullable; default null.
+        /// Bytes for the assignor, of no meaning to others. All versions; nullable; default null.
         user_data: Option<Bytes>, at("userData").nullable().or_null();
     }
 }
@@ -22,25 +23,27 @@ structure! {
     /// An element of [`ConsumerProtocolAssignment::assigned_partitions`],
     /// [`ConsumerProtocolSubscription::owned_partitions`].
     TopicPartition "TopicPartition" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic: SmolStr, at("topic");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }
 
 structure! {
-    /// Kafka's `ConsumerProtocolSubscription`, versions 0 to 3, never flexible.
+    /// Kafka's `ConsumerProtocolSubscription`, versions 0 to 3, never flexible. What a consumer tells the leader of its
+    /// classic group, inside `JoinGroup`.
     ConsumerProtocolSubscription "ConsumerProtocolSubscription" {
-        /// All versions; default empty.
+        /// The topics that the member subscribes to, by name. All versions; default empty.
         topics: Vec<SmolStr>, at("topics");
-        /// All versions; nullable; default null.
+        /// Bytes for the assignor, of no meaning to others. All versions; nullable; default null.
         user_data: Option<Bytes>, at("userData").nullable().or_null();
-        /// Versions 1 and later; default empty; ignorable.
+        /// The partitions that the member has so far (KIP-429). Versions 1 and later; default empty; ignorable.
         owned_partitions: Vec<TopicPartition>, at("ownedPartitions").since(1).ignorable();
-        /// The group's generation. Versions 2 and later; default -1; ignorable.
+        /// The generation in which the member got them; -1 for unknown (KIP-792). Versions 2 and later; default -1;
+        /// ignorable.
         generation_id: i32 = -1, at("generationId").since(2).or(-1).ignorable();
-        /// The client's rack. Versions 3 and later; nullable; default null; ignorable.
+        /// The member's rack (KIP-881); null for none. Versions 3 and later; nullable; default null; ignorable.
         rack_id: Option<SmolStr>, at("rackId").since(3).nullable().or_null().ignorable();
     }
 }

@@ -9,7 +9,8 @@ use crate::{Message, MessageType, Uuid};
 structure! {
     /// Kafka's `ControlRecordTypeSchema`, version 0, never flexible.
     ControlRecordTypeSchema "ControlRecordTypeSchema" {
-        /// All versions; default 0.
+        /// 0 abort, 1 commit, 2 leader change, 3 snapshot header, 4 snapshot footer, 5 `kraft.version`, 6 voters. All
+        /// versions; default 0.
         r#type: i16, at("type");
     }
 }
@@ -18,7 +19,7 @@ message!(ControlRecordTypeSchema: Data "ControlRecordTypeSchema", 0..=0);
 structure! {
     /// Kafka's `EndTxnMarker`, version 0, never flexible.
     EndTxnMarker "EndTxnMarker" {
-        /// All versions; default 0.
+        /// The epoch of the transaction coordinator. All versions; default 0.
         coordinator_epoch: i32, at("coordinatorEpoch");
     }
 }
@@ -27,9 +28,9 @@ message!(EndTxnMarker: Data "EndTxnMarker", 0..=0);
 structure! {
     /// Kafka's `KRaftVersionRecord`, version 0, flexible.
     KRaftVersionRecord "KRaftVersionRecord" {
-        /// All versions; default 0.
+        /// The version of this record. All versions; default 0.
         version: i16, at("version");
-        /// All versions; default 0.
+        /// The level of `kraft.version`. All versions; default 0.
         kraft_version: i16, at("kRaftVersion");
     }
 }
@@ -38,13 +39,13 @@ message!(KRaftVersionRecord: Data "KRaftVersionRecord", 0..=0, flexible 0);
 structure! {
     /// Kafka's `LeaderChangeMessage`, versions 0 to 1, flexible.
     LeaderChangeMessage "LeaderChangeMessage" {
-        /// All versions; default 0.
+        /// The version of this record. All versions; default 0.
         version: i16, at("version");
-        /// A broker's id. All versions; default 0.
+        /// The leader's id; -1 for none or unknown. All versions; default 0.
         leader_id: i32, at("leaderId");
-        /// All versions; default empty.
+        /// The voters. All versions; default empty.
         voters: Vec<LeaderChangeMessageVoter>, at("voters");
-        /// All versions; default empty.
+        /// Those who voted for the leader. All versions; default empty.
         granting_voters: Vec<LeaderChangeMessageVoter>, at("grantingVoters");
     }
 }
@@ -53,9 +54,9 @@ message!(LeaderChangeMessage: Data "LeaderChangeMessage", 0..=1, flexible 0);
 structure! {
     /// An element of [`LeaderChangeMessage::voters`], [`LeaderChangeMessage::granting_voters`].
     LeaderChangeMessageVoter "Voter" {
-        /// All versions; default 0.
+        /// The voter's id. All versions; default 0.
         voter_id: i32, at("voterId");
-        /// Versions 1 and later; default zero.
+        /// The id of the voter's log directory. Versions 1 and later; default zero.
         voter_directory_id: Uuid, at("voterDirectoryId").since(1);
     }
 }
@@ -63,7 +64,7 @@ structure! {
 structure! {
     /// Kafka's `SnapshotFooterRecord`, version 0, flexible.
     SnapshotFooterRecord "SnapshotFooterRecord" {
-        /// All versions; default 0.
+        /// The version of this record. All versions; default 0.
         version: i16, at("version");
     }
 }
@@ -72,9 +73,10 @@ message!(SnapshotFooterRecord: Data "SnapshotFooterRecord", 0..=0, flexible 0);
 structure! {
     /// Kafka's `SnapshotHeaderRecord`, version 0, flexible.
     SnapshotHeaderRecord "SnapshotHeaderRecord" {
-        /// All versions; default 0.
+        /// The version of this record. All versions; default 0.
         version: i16, at("version");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When the last record that the snapshot covers was appended, in milliseconds since 1970 (UTC). All versions;
+        /// default 0.
         last_contained_log_timestamp: i64, at("lastContainedLogTimestamp");
     }
 }
@@ -83,9 +85,9 @@ message!(SnapshotHeaderRecord: Data "SnapshotHeaderRecord", 0..=0, flexible 0);
 structure! {
     /// Kafka's `VotersRecord`, version 0, flexible.
     VotersRecord "VotersRecord" {
-        /// All versions; default 0.
+        /// The version of this record. All versions; default 0.
         version: i16, at("version");
-        /// All versions; default empty.
+        /// The voters. All versions; default empty.
         voters: Vec<VotersVoter>, at("voters");
     }
 }
@@ -94,13 +96,13 @@ message!(VotersRecord: Data "VotersRecord", 0..=0, flexible 0);
 structure! {
     /// An element of [`VotersRecord::voters`].
     VotersVoter "Voter" {
-        /// A broker's id. All versions; default 0.
+        /// The voter's id. All versions; default 0.
         voter_id: i32, at("voterId");
-        /// All versions; default zero.
+        /// The id of the voter's log directory. All versions; default zero.
         voter_directory_id: Uuid, at("voterDirectoryId");
-        /// All versions; default empty.
+        /// Where the voter listens. All versions; default empty.
         endpoints: Vec<Endpoint>, at("endpoints");
-        /// All versions; default all defaults.
+        /// The range of `kraft.version` that the voter supports. All versions; default all defaults.
         kraft_version_feature: KRaftVersionFeature, at("kRaftVersionFeature");
     }
 }
@@ -108,7 +110,7 @@ structure! {
 structure! {
     /// An element of [`VotersVoter::endpoints`].
     Endpoint "Endpoint" {
-        /// All versions; default "".
+        /// The listener's name. All versions; default "".
         name: SmolStr, at("name");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
@@ -120,9 +122,9 @@ structure! {
 structure! {
     /// The value of [`VotersVoter::kraft_version_feature`].
     KRaftVersionFeature "KRaftVersionFeature" {
-        /// All versions; default 0.
+        /// The lowest level that is supported. All versions; default 0.
         min_supported_version: i16, at("minSupportedVersion");
-        /// All versions; default 0.
+        /// The highest level that is supported. All versions; default 0.
         max_supported_version: i16, at("maxSupportedVersion");
     }
 }

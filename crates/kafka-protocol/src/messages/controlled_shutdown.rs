@@ -9,9 +9,10 @@ use crate::{Message, MessageType};
 structure! {
     /// Body of a `ControlledShutdown` request (API key 7), versions 0 to 3, flexible from 3.
     ControlledShutdownRequest "ControlledShutdownRequest" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
-        /// Versions 2 and later; default -1; ignorable.
+        /// The broker's epoch, which each of its registrations raises; -1 for unknown. Versions 2 and later; default
+        /// -1; ignorable.
         broker_epoch: i64 = -1, at("brokerEpoch").since(2).or(-1).ignorable();
     }
 }
@@ -21,9 +22,9 @@ message!(ControlledShutdownRequest: Request "ControlledShutdown" key 7, 0..=3, f
 structure! {
     /// Body of a `ControlledShutdown` response (API key 7), versions 0 to 3, flexible from 3.
     ControlledShutdownResponse "ControlledShutdownResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default empty.
+        /// The partitions that the broker still leads. All versions; default empty.
         remaining_partitions: Vec<RemainingPartition>, at("remainingPartitions");
     }
 }
@@ -32,9 +33,9 @@ message!(ControlledShutdownResponse: Response "ControlledShutdown" key 7, 0..=3,
 structure! {
     /// An element of [`ControlledShutdownResponse::remaining_partitions`].
     RemainingPartition "RemainingPartition" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
     }
 }

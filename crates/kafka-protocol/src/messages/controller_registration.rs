@@ -9,15 +9,15 @@ use crate::{Message, MessageType, Uuid};
 structure! {
     /// Body of a `ControllerRegistration` request (API key 70), version 0, flexible.
     ControllerRegistrationRequest "ControllerRegistrationRequest" {
-        /// All versions; default 0.
+        /// The controller's id. All versions; default 0.
         controller_id: i32, at("controllerId");
-        /// All versions; default zero.
+        /// An id that each start of the process makes anew. All versions; default zero.
         incarnation_id: Uuid, at("incarnationId");
-        /// All versions; default false.
+        /// Whether the controllers are ready to take over from ZooKeeper. All versions; default false.
         zk_migration_ready: bool, at("zkMigrationReady");
-        /// All versions; default empty.
+        /// Where it listens. All versions; default empty.
         listeners: Vec<Listener>, at("listeners");
-        /// All versions; default empty.
+        /// The ranges of feature levels that it supports. All versions; default empty.
         features: Vec<Feature>, at("features");
     }
 }
@@ -27,13 +27,13 @@ message!(ControllerRegistrationRequest: Request "ControllerRegistration" key 70,
 structure! {
     /// An element of [`ControllerRegistrationRequest::listeners`].
     Listener "Listener" {
-        /// All versions; default "".
+        /// The listener's name. All versions; default "".
         name: SmolStr, at("name");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
         /// A port. All versions; default 0.
         port: u16, at("port");
-        /// All versions; default 0.
+        /// What is spoken there: 0 PLAINTEXT, 1 SSL, 2 SASL_PLAINTEXT, 3 SASL_SSL. All versions; default 0.
         security_protocol: i16, at("securityProtocol");
     }
 }
@@ -41,11 +41,11 @@ structure! {
 structure! {
     /// An element of [`ControllerRegistrationRequest::features`].
     Feature "Feature" {
-        /// All versions; default "".
+        /// The feature's name, such as `metadata.version`. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default 0.
+        /// The lowest level that is supported. All versions; default 0.
         min_supported_version: i16, at("minSupportedVersion");
-        /// All versions; default 0.
+        /// The highest level that is supported. All versions; default 0.
         max_supported_version: i16, at("maxSupportedVersion");
     }
 }
@@ -53,9 +53,10 @@ structure! {
 structure! {
     /// Body of a `ControllerRegistration` response (API key 70), version 0, flexible.
     ControllerRegistrationResponse "ControllerRegistrationResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();

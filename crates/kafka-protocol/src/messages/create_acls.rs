@@ -9,7 +9,7 @@ use crate::{Message, MessageType};
 structure! {
     /// Body of a `CreateAcls` request (API key 30), versions 0 to 3, flexible from 2.
     CreateAclsRequest "CreateAclsRequest" {
-        /// All versions; default empty.
+        /// The rules to make. All versions; default empty.
         creations: Vec<AclCreation>, at("creations");
     }
 }
@@ -18,19 +18,22 @@ message!(CreateAclsRequest: Request "CreateAcls" key 30, 0..=3, flexible 2, answ
 structure! {
     /// An element of [`CreateAclsRequest::creations`].
     AclCreation "AclCreation" {
-        /// All versions; default 0.
+        /// What the rule protects: 2 a topic, 3 a group, 4 the cluster, 5 a transactional id, 6 a delegation token, 7 a
+        /// user. All versions; default 0.
         resource_type: i8, at("resourceType");
-        /// All versions; default "".
+        /// The resource's name. All versions; default "".
         resource_name: SmolStr, at("resourceName");
-        /// Versions 1 and later; default 3.
+        /// How the name is meant: 3 literally, 4 as a prefix. Versions 1 and later; default 3.
         resource_pattern_type: i8 = 3, at("resourcePatternType").since(1).or(3);
-        /// All versions; default "".
+        /// The user, as type and name: `User:alice`. All versions; default "".
         principal: SmolStr, at("principal");
-        /// A host name or address. All versions; default "".
+        /// The client's address; `*` for any. All versions; default "".
         host: SmolStr, at("host");
-        /// All versions; default 0.
+        /// What the rule is about: 1 anything (in filters), 2 all, 3 read, 4 write, 5 create, 6 delete, 7 alter, 8
+        /// describe, 9 cluster action, 10 describe configs, 11 alter configs, 12 idempotent write, 13 create tokens, 14
+        /// describe tokens, 15 two-phase commit. All versions; default 0.
         operation: i8, at("operation");
-        /// All versions; default 0.
+        /// 2 denies, 3 allows; 1 in filters is any. All versions; default 0.
         permission_type: i8, at("permissionType");
     }
 }
@@ -38,9 +41,10 @@ structure! {
 structure! {
     /// Body of a `CreateAcls` response (API key 30), versions 0 to 3, flexible from 2.
     CreateAclsResponse "CreateAclsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         results: Vec<AclCreationResult>, at("results");
     }
 }
@@ -49,7 +53,7 @@ message!(CreateAclsResponse: Response "CreateAcls" key 30, 0..=3, flexible 2);
 structure! {
     /// An element of [`CreateAclsResponse::results`].
     AclCreationResult "AclCreationResult" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();

@@ -8,15 +8,18 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `CreateDelegationToken` request (API key 38), versions 0 to 3, flexible from 2.
+    /// Body of a `CreateDelegationToken` request (API key 38), versions 0 to 3, flexible from 2. Makes a delegation
+    /// token (KIP-48).
     CreateDelegationTokenRequest "CreateDelegationTokenRequest" {
-        /// Versions 3 and later; nullable; default "".
+        /// What kind of user the token is for; null for the one who asks. Versions 3 and later; nullable; default "".
         owner_principal_type: Option<SmolStr> = Some(SmolStr::default()), at("ownerPrincipalType").since(3).nullable();
-        /// Versions 3 and later; nullable; default "".
+        /// The name of the user that the token is for; null for the one who asks. Versions 3 and later; nullable;
+        /// default "".
         owner_principal_name: Option<SmolStr> = Some(SmolStr::default()), at("ownerPrincipalName").since(3).nullable();
-        /// All versions; default empty.
+        /// Who may renew the token besides its owner. All versions; default empty.
         renewers: Vec<CreatableRenewers>, at("renewers");
-        /// In milliseconds. All versions; default 0.
+        /// How long the token can be renewed, in milliseconds; -1 for as long as the broker is configured to. All
+        /// versions; default 0.
         max_lifetime_ms: i64, at("maxLifetimeMs");
     }
 }
@@ -26,9 +29,9 @@ message!(CreateDelegationTokenRequest: Request "CreateDelegationToken" key 38, 0
 structure! {
     /// An element of [`CreateDelegationTokenRequest::renewers`].
     CreatableRenewers "CreatableRenewers" {
-        /// All versions; default "".
+        /// What kind of user, such as `User`. All versions; default "".
         principal_type: SmolStr, at("principalType");
-        /// All versions; default "".
+        /// The user's name. All versions; default "".
         principal_name: SmolStr, at("principalName");
     }
 }
@@ -36,27 +39,29 @@ structure! {
 structure! {
     /// Body of a `CreateDelegationToken` response (API key 38), versions 0 to 3, flexible from 2.
     CreateDelegationTokenResponse "CreateDelegationTokenResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default "".
+        /// What kind of user, such as `User`. All versions; default "".
         principal_type: SmolStr, at("principalType");
-        /// All versions; default "".
+        /// The user's name. All versions; default "".
         principal_name: SmolStr, at("principalName");
-        /// Versions 3 and later; default "".
+        /// What kind of user asked for the token. Versions 3 and later; default "".
         token_requester_principal_type: SmolStr, at("tokenRequesterPrincipalType").since(3);
-        /// Versions 3 and later; default "".
+        /// The name of the user that asked for the token. Versions 3 and later; default "".
         token_requester_principal_name: SmolStr, at("tokenRequesterPrincipalName").since(3);
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When the token was made, in milliseconds since 1970 (UTC). All versions; default 0.
         issue_timestamp_ms: i64, at("issueTimestampMs");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When the token expires, in milliseconds since 1970 (UTC). All versions; default 0.
         expiry_timestamp_ms: i64, at("expiryTimestampMs");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// The latest time to which the token can be renewed, in milliseconds since 1970 (UTC). All versions; default
+        /// 0.
         max_timestamp_ms: i64, at("maxTimestampMs");
-        /// All versions; default "".
+        /// The token's id, which serves as user name. All versions; default "".
         token_id: SmolStr, at("tokenId");
-        /// All versions; default empty.
+        /// The token's signature, which serves as password. All versions; default empty.
         hmac: Bytes, at("hmac").secret();
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
     }
 }

@@ -7,11 +7,12 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `CreatePartitions` request (API key 37), versions 0 to 3, flexible from 2.
+    /// Body of a `CreatePartitions` request (API key 37), versions 0 to 3, flexible from 2. Adds partitions to topics;
+    /// sent to the controller (KIP-195).
     CreatePartitionsRequest "CreatePartitionsRequest" {
-        /// All versions; default empty.
+        /// The topics that shall have more partitions. All versions; default empty.
         topics: Vec<CreatePartitionsTopic>, at("topics");
-        /// In milliseconds. All versions; default 0.
+        /// How long the broker may take before it answers, in milliseconds. All versions; default 0.
         timeout_ms: i32, at("timeoutMs");
         /// Whether to check the request without doing it. All versions; default false.
         validate_only: bool, at("validateOnly");
@@ -23,11 +24,12 @@ message!(CreatePartitionsRequest: Request "CreatePartitions" key 37, 0..=3, flex
 structure! {
     /// An element of [`CreatePartitionsRequest::topics`].
     CreatePartitionsTopic "CreatePartitionsTopic" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default 0.
+        /// How many partitions the topic shall have in all. All versions; default 0.
         count: i32, at("count");
-        /// All versions; nullable; default empty.
+        /// Which brokers get each of the new partitions; null to let the cluster choose. All versions; nullable;
+        /// default empty.
         assignments: Option<Vec<CreatePartitionsAssignment>> = Some(Vec::new()), at("assignments").nullable();
     }
 }
@@ -35,7 +37,7 @@ structure! {
 structure! {
     /// An element of [`CreatePartitionsTopic::assignments`].
     CreatePartitionsAssignment "CreatePartitionsAssignment" {
-        /// Ids of brokers. All versions; default empty.
+        /// The brokers that get a replica, the preferred leader first. All versions; default empty.
         broker_ids: Vec<i32>, at("brokerIds");
     }
 }
@@ -43,9 +45,10 @@ structure! {
 structure! {
     /// Body of a `CreatePartitions` response (API key 37), versions 0 to 3, flexible from 2.
     CreatePartitionsResponse "CreatePartitionsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         results: Vec<CreatePartitionsTopicResult>, at("results");
     }
 }
@@ -54,9 +57,9 @@ message!(CreatePartitionsResponse: Response "CreatePartitions" key 37, 0..=3, fl
 structure! {
     /// An element of [`CreatePartitionsResponse::results`].
     CreatePartitionsTopicResult "CreatePartitionsTopicResult" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();

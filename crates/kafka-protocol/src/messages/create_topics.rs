@@ -7,11 +7,12 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `CreateTopics` request (API key 19), versions 0 to 7, flexible from 5.
+    /// Body of a `CreateTopics` request (API key 19), versions 0 to 7, flexible from 5. Makes topics; sent to the
+    /// controller.
     CreateTopicsRequest "CreateTopicsRequest" {
-        /// All versions; default empty.
+        /// The topics to make. All versions; default empty.
         topics: Vec<CreatableTopic>, at("topics");
-        /// In milliseconds. All versions; default 60000.
+        /// How long the broker may take before it answers, in milliseconds. All versions; default 60000.
         timeout_ms: i32 = 60000, at("timeoutMs").or(60000);
         /// Whether to check the request without doing it. Versions 1 and later; default false.
         validate_only: bool, at("validateOnly").since(1);
@@ -22,15 +23,17 @@ message!(CreateTopicsRequest: Request "CreateTopics" key 19, 0..=7, flexible 5, 
 structure! {
     /// An element of [`CreateTopicsRequest::topics`].
     CreatableTopic "CreatableTopic" {
-        /// A topic's name. All versions; default "".
+        /// The new topic's name. All versions; default "".
         name: SmolStr, at("name");
+        /// How many partitions to make; -1 for the broker's default (from version 4, KIP-464), or with `assignments`.
         /// All versions; default 0.
         num_partitions: i32, at("numPartitions");
-        /// All versions; default 0.
+        /// How many replicas each partition gets; -1 for the broker's default (from version 4, KIP-464), or with
+        /// `assignments`. All versions; default 0.
         replication_factor: i16, at("replicationFactor");
-        /// All versions; default empty.
+        /// Which brokers get which partitions; empty to let the cluster choose. All versions; default empty.
         assignments: Vec<CreatableReplicaAssignment>, at("assignments");
-        /// All versions; default empty.
+        /// The configuration entries. All versions; default empty.
         configs: Vec<CreatableTopicConfig>, at("configs");
     }
 }
@@ -38,9 +41,9 @@ structure! {
 structure! {
     /// An element of [`CreatableTopic::assignments`].
     CreatableReplicaAssignment "CreatableReplicaAssignment" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// Ids of brokers. All versions; default empty.
+        /// The brokers that get a replica, the preferred leader first. All versions; default empty.
         broker_ids: Vec<i32>, at("brokerIds");
     }
 }
@@ -48,9 +51,9 @@ structure! {
 structure! {
     /// An element of [`CreatableTopic::configs`].
     CreatableTopicConfig "CreatableTopicConfig" {
-        /// All versions; default "".
+        /// The configuration's name, such as `retention.ms`. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; nullable; default "".
+        /// Its value, as text. All versions; nullable; default "".
         value: Option<SmolStr> = Some(SmolStr::default()), at("value").nullable();
     }
 }
@@ -58,9 +61,10 @@ structure! {
 structure! {
     /// Body of a `CreateTopics` response (API key 19), versions 0 to 7, flexible from 5.
     CreateTopicsResponse "CreateTopicsResponse" {
-        /// How long a quota held the request back, in milliseconds. Versions 2 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 2 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(2).ignorable();
-        /// All versions; default empty.
+        /// What became of each topic. All versions; default empty.
         topics: Vec<CreatableTopicResult>, at("topics");
     }
 }
@@ -69,21 +73,23 @@ message!(CreateTopicsResponse: Response "CreateTopics" key 19, 0..=7, flexible 5
 structure! {
     /// An element of [`CreateTopicsResponse::topics`].
     CreatableTopicResult "CreatableTopicResult" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// A topic's id. Versions 7 and later; default zero; ignorable.
+        /// The topic's id (KIP-516). Versions 7 and later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(7).ignorable();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. Versions 1 and later; nullable; default ""; ignorable.
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").since(1).nullable().ignorable();
-        /// Versions 5 and later; default 0; tag 0; ignorable.
+        /// Why the configuration is not told: an [`ErrorCode`](crate::ErrorCode); 0 for nothing (KIP-525). Versions 5
+        /// and later; default 0; tag 0; ignorable.
         topic_config_error_code: i16, at("topicConfigErrorCode").since(5).tag(0).ignorable();
-        /// Versions 5 and later; default -1; ignorable.
+        /// How many partitions the topic has; -1 for not told. Versions 5 and later; default -1; ignorable.
         num_partitions: i32 = -1, at("numPartitions").since(5).or(-1).ignorable();
-        /// Versions 5 and later; default -1; ignorable.
+        /// How many replicas each partition has; -1 for not told. Versions 5 and later; default -1; ignorable.
         replication_factor: i16 = -1, at("replicationFactor").since(5).or(-1).ignorable();
-        /// Versions 5 and later; nullable; default empty; ignorable.
+        /// The topic's configuration; null for not told (KIP-525). Versions 5 and later; nullable; default empty;
+        /// ignorable.
         configs: Option<Vec<CreatableTopicConfigs>> = Some(Vec::new()), at("configs").since(5).nullable().ignorable();
     }
 }
@@ -91,15 +97,17 @@ structure! {
 structure! {
     /// An element of [`CreatableTopicResult::configs`].
     CreatableTopicConfigs "CreatableTopicConfigs" {
-        /// All versions; default "".
+        /// The configuration's name, such as `retention.ms`. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; nullable; default "".
+        /// Its value, as text. All versions; nullable; default "".
         value: Option<SmolStr> = Some(SmolStr::default()), at("value").nullable();
-        /// All versions; default false.
+        /// Whether the value cannot be changed. All versions; default false.
         read_only: bool, at("readOnly");
-        /// All versions; default -1.
+        /// Where the value is from: 1 the topic, 2 the broker, 3 all brokers' dynamic default, 4 the broker's file, 5
+        /// Kafka's default, 6 the broker's loggers, 7 client metrics, 8 the group; 0 or -1 for unknown. All versions;
+        /// default -1.
         config_source: i8 = -1, at("configSource").or(-1).ignorable();
-        /// All versions; default false.
+        /// Whether the value is a secret; then it is not told. All versions; default false.
         is_sensitive: bool, at("isSensitive");
     }
 }

@@ -9,11 +9,11 @@ use crate::{Message, MessageType};
 structure! {
     /// Kafka's `DefaultPrincipalData`, version 0, flexible.
     DefaultPrincipalData "DefaultPrincipalData" {
-        /// All versions; default "".
+        /// What kind of user, such as `User`. All versions; default "".
         r#type: SmolStr, at("type");
-        /// All versions; default "".
+        /// The user's name. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default false.
+        /// Whether the user came with a delegation token. All versions; default false.
         token_authenticated: bool, at("tokenAuthenticated");
     }
 }

@@ -9,7 +9,7 @@ use crate::{Message, MessageType};
 structure! {
     /// Body of a `DeleteAcls` request (API key 31), versions 0 to 3, flexible from 2.
     DeleteAclsRequest "DeleteAclsRequest" {
-        /// All versions; default empty.
+        /// Which rules to delete. All versions; default empty.
         filters: Vec<DeleteAclsFilter>, at("filters");
     }
 }
@@ -18,19 +18,23 @@ message!(DeleteAclsRequest: Request "DeleteAcls" key 31, 0..=3, flexible 2, answ
 structure! {
     /// An element of [`DeleteAclsRequest::filters`].
     DeleteAclsFilter "DeleteAclsFilter" {
-        /// All versions; default 0.
+        /// What the rules protect: 1 anything, 2 topics, 3 groups, 4 the cluster, 5 transactional ids, 6 delegation
+        /// tokens, 7 users. All versions; default 0.
         resource_type_filter: i8, at("resourceTypeFilter");
-        /// All versions; nullable; default "".
+        /// The resource's name; null for any. All versions; nullable; default "".
         resource_name_filter: Option<SmolStr> = Some(SmolStr::default()), at("resourceNameFilter").nullable();
-        /// Versions 1 and later; default 3.
+        /// How the name is meant: 1 any way, 2 as any that matches it, 3 literally, 4 as a prefix. Versions 1 and
+        /// later; default 3.
         pattern_type_filter: i8 = 3, at("patternTypeFilter").since(1).or(3);
-        /// All versions; nullable; default "".
+        /// The user, as type and name: `User:alice`; null for anyone. All versions; nullable; default "".
         principal_filter: Option<SmolStr> = Some(SmolStr::default()), at("principalFilter").nullable();
-        /// All versions; nullable; default "".
+        /// The client's address; null for any. All versions; nullable; default "".
         host_filter: Option<SmolStr> = Some(SmolStr::default()), at("hostFilter").nullable();
-        /// All versions; default 0.
+        /// What the rule is about: 1 anything (in filters), 2 all, 3 read, 4 write, 5 create, 6 delete, 7 alter, 8
+        /// describe, 9 cluster action, 10 describe configs, 11 alter configs, 12 idempotent write, 13 create tokens, 14
+        /// describe tokens, 15 two-phase commit. All versions; default 0.
         operation: i8, at("operation");
-        /// All versions; default 0.
+        /// 2 denies, 3 allows; 1 in filters is any. All versions; default 0.
         permission_type: i8, at("permissionType");
     }
 }
@@ -38,9 +42,10 @@ structure! {
 structure! {
     /// Body of a `DeleteAcls` response (API key 31), versions 0 to 3, flexible from 2.
     DeleteAclsResponse "DeleteAclsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// What became of each filter. All versions; default empty.
         filter_results: Vec<DeleteAclsFilterResult>, at("filterResults");
     }
 }
@@ -49,11 +54,11 @@ message!(DeleteAclsResponse: Response "DeleteAcls" key 31, 0..=3, flexible 2);
 structure! {
     /// An element of [`DeleteAclsResponse::filter_results`].
     DeleteAclsFilterResult "DeleteAclsFilterResult" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();
-        /// All versions; default empty.
+        /// The rules that matched, deleted where they have no error. All versions; default empty.
         matching_acls: Vec<DeleteAclsMatchingAcl>, at("matchingAcls");
     }
 }
@@ -61,23 +66,26 @@ structure! {
 structure! {
     /// An element of [`DeleteAclsFilterResult::matching_acls`].
     DeleteAclsMatchingAcl "DeleteAclsMatchingAcl" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();
-        /// All versions; default 0.
+        /// What the rule protects: 2 a topic, 3 a group, 4 the cluster, 5 a transactional id, 6 a delegation token, 7 a
+        /// user. All versions; default 0.
         resource_type: i8, at("resourceType");
-        /// All versions; default "".
+        /// The resource's name. All versions; default "".
         resource_name: SmolStr, at("resourceName");
-        /// Versions 1 and later; default 3.
+        /// How the name is meant: 3 literally, 4 as a prefix. Versions 1 and later; default 3.
         pattern_type: i8 = 3, at("patternType").since(1).or(3);
-        /// All versions; default "".
+        /// The user, as type and name: `User:alice`. All versions; default "".
         principal: SmolStr, at("principal");
-        /// A host name or address. All versions; default "".
+        /// The client's address; `*` for any. All versions; default "".
         host: SmolStr, at("host");
-        /// All versions; default 0.
+        /// What the rule is about: 1 anything (in filters), 2 all, 3 read, 4 write, 5 create, 6 delete, 7 alter, 8
+        /// describe, 9 cluster action, 10 describe configs, 11 alter configs, 12 idempotent write, 13 create tokens, 14
+        /// describe tokens, 15 two-phase commit. All versions; default 0.
         operation: i8, at("operation");
-        /// All versions; default 0.
+        /// 2 denies, 3 allows; 1 in filters is any. All versions; default 0.
         permission_type: i8, at("permissionType");
     }
 }

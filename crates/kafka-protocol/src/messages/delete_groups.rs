@@ -7,9 +7,10 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `DeleteGroups` request (API key 42), versions 0 to 2, flexible from 2.
+    /// Body of a `DeleteGroups` request (API key 42), versions 0 to 2, flexible from 2. Deletes groups that have no
+    /// members; sent to their coordinators (KIP-229).
     DeleteGroupsRequest "DeleteGroupsRequest" {
-        /// Ids of groups. All versions; default empty.
+        /// The ids of the groups. All versions; default empty.
         groups_names: Vec<SmolStr>, at("groupsNames");
     }
 }
@@ -18,9 +19,10 @@ message!(DeleteGroupsRequest: Request "DeleteGroups" key 42, 0..=2, flexible 2, 
 structure! {
     /// Body of a `DeleteGroups` response (API key 42), versions 0 to 2, flexible from 2.
     DeleteGroupsResponse "DeleteGroupsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         results: Vec<DeletableGroupResult>, at("results");
     }
 }
@@ -29,9 +31,9 @@ message!(DeleteGroupsResponse: Response "DeleteGroups" key 42, 0..=2, flexible 2
 structure! {
     /// An element of [`DeleteGroupsResponse::results`].
     DeletableGroupResult "DeletableGroupResult" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }

@@ -7,11 +7,12 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `DeleteRecords` request (API key 21), versions 0 to 2, flexible from 2.
+    /// Body of a `DeleteRecords` request (API key 21), versions 0 to 2, flexible from 2. Deletes the records before
+    /// given offsets; sent to the partitions' leaders (KIP-107).
     DeleteRecordsRequest "DeleteRecordsRequest" {
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<DeleteRecordsTopic>, at("topics");
-        /// In milliseconds. All versions; default 0.
+        /// How long the broker may take before it answers, in milliseconds. All versions; default 0.
         timeout_ms: i32, at("timeoutMs");
     }
 }
@@ -20,9 +21,9 @@ message!(DeleteRecordsRequest: Request "DeleteRecords" key 21, 0..=2, flexible 2
 structure! {
     /// An element of [`DeleteRecordsRequest::topics`].
     DeleteRecordsTopic "DeleteRecordsTopic" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<DeleteRecordsPartition>, at("partitions");
     }
 }
@@ -30,9 +31,9 @@ structure! {
 structure! {
     /// An element of [`DeleteRecordsTopic::partitions`].
     DeleteRecordsPartition "DeleteRecordsPartition" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// All versions; default 0.
+        /// The offset before which all records go; -1 for the high watermark. All versions; default 0.
         offset: i64, at("offset");
     }
 }
@@ -40,9 +41,10 @@ structure! {
 structure! {
     /// Body of a `DeleteRecords` response (API key 21), versions 0 to 2, flexible from 2.
     DeleteRecordsResponse "DeleteRecordsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<DeleteRecordsTopicResult>, at("topics");
     }
 }
@@ -51,9 +53,9 @@ message!(DeleteRecordsResponse: Response "DeleteRecords" key 21, 0..=2, flexible
 structure! {
     /// An element of [`DeleteRecordsResponse::topics`].
     DeleteRecordsTopicResult "DeleteRecordsTopicResult" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<DeleteRecordsPartitionResult>, at("partitions");
     }
 }
@@ -61,11 +63,11 @@ structure! {
 structure! {
     /// An element of [`DeleteRecordsTopicResult::partitions`].
     DeleteRecordsPartitionResult "DeleteRecordsPartitionResult" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// All versions; default 0.
+        /// The smallest first offset of the live replicas' logs; -1 on an error. All versions; default 0.
         low_watermark: i64, at("lowWatermark");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }

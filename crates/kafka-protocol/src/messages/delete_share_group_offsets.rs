@@ -7,11 +7,12 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `DeleteShareGroupOffsets` request (API key 92), version 0, flexible.
+    /// Body of a `DeleteShareGroupOffsets` request (API key 92), version 0, flexible. Deletes what a share group
+    /// without members knows of topics (KIP-932).
     DeleteShareGroupOffsetsRequest "DeleteShareGroupOffsetsRequest" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<DeleteShareGroupOffsetsRequestTopic>, at("topics");
     }
 }
@@ -21,7 +22,7 @@ message!(DeleteShareGroupOffsetsRequest: Request "DeleteShareGroupOffsets" key 9
 structure! {
     /// An element of [`DeleteShareGroupOffsetsRequest::topics`].
     DeleteShareGroupOffsetsRequestTopic "DeleteShareGroupOffsetsRequestTopic" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
     }
 }
@@ -29,13 +30,14 @@ structure! {
 structure! {
     /// Body of a `DeleteShareGroupOffsets` response (API key 92), version 0, flexible.
     DeleteShareGroupOffsetsResponse "DeleteShareGroupOffsetsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         responses: Vec<DeleteShareGroupOffsetsResponseTopic>, at("responses");
     }
 }
@@ -44,11 +46,11 @@ message!(DeleteShareGroupOffsetsResponse: Response "DeleteShareGroupOffsets" key
 structure! {
     /// An element of [`DeleteShareGroupOffsetsResponse::responses`].
     DeleteShareGroupOffsetsResponseTopic "DeleteShareGroupOffsetsResponseTopic" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();

@@ -9,9 +9,9 @@ use crate::{Message, MessageType, Uuid};
 structure! {
     /// Body of a `DeleteShareGroupState` request (API key 86), version 0, flexible.
     DeleteShareGroupStateRequest "DeleteShareGroupStateRequest" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<DeleteStateData>, at("topics");
     }
 }
@@ -21,9 +21,9 @@ message!(DeleteShareGroupStateRequest: Request "DeleteShareGroupState" key 86, 0
 structure! {
     /// An element of [`DeleteShareGroupStateRequest::topics`].
     DeleteStateData "DeleteStateData" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<PartitionData>, at("partitions");
     }
 }
@@ -31,7 +31,7 @@ structure! {
 structure! {
     /// An element of [`DeleteStateData::partitions`].
     PartitionData "PartitionData" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
     }
 }
@@ -39,7 +39,7 @@ structure! {
 structure! {
     /// Body of a `DeleteShareGroupState` response (API key 86), version 0, flexible.
     DeleteShareGroupStateResponse "DeleteShareGroupStateResponse" {
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         results: Vec<DeleteStateResult>, at("results");
     }
 }
@@ -48,9 +48,9 @@ message!(DeleteShareGroupStateResponse: Response "DeleteShareGroupState" key 86,
 structure! {
     /// An element of [`DeleteShareGroupStateResponse::results`].
     DeleteStateResult "DeleteStateResult" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<PartitionResult>, at("partitions");
     }
 }
@@ -58,9 +58,9 @@ structure! {
 structure! {
     /// An element of [`DeleteStateResult::partitions`].
     PartitionResult "PartitionResult" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();

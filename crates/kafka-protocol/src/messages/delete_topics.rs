@@ -7,13 +7,14 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `DeleteTopics` request (API key 20), versions 0 to 6, flexible from 4.
+    /// Body of a `DeleteTopics` request (API key 20), versions 0 to 6, flexible from 4. Deletes topics with all they
+    /// hold; sent to the controller.
     DeleteTopicsRequest "DeleteTopicsRequest" {
-        /// Versions 6 and later; default empty.
+        /// The topics to delete, by name or id (KIP-516). Versions 6 and later; default empty.
         topics: Vec<DeleteTopicState>, at("topics").since(6);
-        /// Names of topics. Versions 0 to 5; default empty; ignorable.
+        /// The names of the topics to delete. Versions 0 to 5; default empty; ignorable.
         topic_names: Vec<SmolStr>, at("topicNames").versions(0, 5).ignorable();
-        /// In milliseconds. All versions; default 0.
+        /// How long the broker may take before it answers, in milliseconds. All versions; default 0.
         timeout_ms: i32, at("timeoutMs");
     }
 }
@@ -22,9 +23,9 @@ message!(DeleteTopicsRequest: Request "DeleteTopics" key 20, 0..=6, flexible 4, 
 structure! {
     /// An element of [`DeleteTopicsRequest::topics`].
     DeleteTopicState "DeleteTopicState" {
-        /// A topic's name. All versions; nullable; default null.
+        /// The topic's name; null for deletion by id. All versions; nullable; default null.
         name: Option<SmolStr>, at("name").nullable().or_null();
-        /// A topic's id. All versions; default zero.
+        /// The topic's id; zero for deletion by name. All versions; default zero.
         topic_id: Uuid, at("topicId");
     }
 }
@@ -32,9 +33,10 @@ structure! {
 structure! {
     /// Body of a `DeleteTopics` response (API key 20), versions 0 to 6, flexible from 4.
     DeleteTopicsResponse "DeleteTopicsResponse" {
-        /// How long a quota held the request back, in milliseconds. Versions 1 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 1 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(1).ignorable();
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         responses: Vec<DeletableTopicResult>, at("responses");
     }
 }
@@ -43,11 +45,12 @@ message!(DeleteTopicsResponse: Response "DeleteTopics" key 20, 0..=6, flexible 4
 structure! {
     /// An element of [`DeleteTopicsResponse::responses`].
     DeletableTopicResult "DeletableTopicResult" {
-        /// A topic's name. All versions; nullable from 6; default "".
+        /// The topic's name; null where it was named by id and may not be told. All versions; nullable from 6; default
+        /// "".
         name: Option<SmolStr> = Some(SmolStr::default()), at("name").nullable_since(6);
-        /// A topic's id. Versions 6 and later; default zero; ignorable.
+        /// The topic's id (KIP-516). Versions 6 and later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(6).ignorable();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. Versions 5 and later; nullable; default null; ignorable.
         error_message: Option<SmolStr>, at("errorMessage").since(5).nullable().or_null().ignorable();

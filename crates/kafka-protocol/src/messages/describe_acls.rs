@@ -9,19 +9,23 @@ use crate::{Message, MessageType};
 structure! {
     /// Body of a `DescribeAcls` request (API key 29), versions 0 to 3, flexible from 2.
     DescribeAclsRequest "DescribeAclsRequest" {
-        /// All versions; default 0.
+        /// What the rules protect: 1 anything, 2 topics, 3 groups, 4 the cluster, 5 transactional ids, 6 delegation
+        /// tokens, 7 users. All versions; default 0.
         resource_type_filter: i8, at("resourceTypeFilter");
-        /// All versions; nullable; default "".
+        /// The resource's name; null for any. All versions; nullable; default "".
         resource_name_filter: Option<SmolStr> = Some(SmolStr::default()), at("resourceNameFilter").nullable();
-        /// Versions 1 and later; default 3.
+        /// How the name is meant: 1 any way, 2 as any that matches it, 3 literally, 4 as a prefix. Versions 1 and
+        /// later; default 3.
         pattern_type_filter: i8 = 3, at("patternTypeFilter").since(1).or(3);
-        /// All versions; nullable; default "".
+        /// The user, as type and name: `User:alice`; null for anyone. All versions; nullable; default "".
         principal_filter: Option<SmolStr> = Some(SmolStr::default()), at("principalFilter").nullable();
-        /// All versions; nullable; default "".
+        /// The client's address; null for any. All versions; nullable; default "".
         host_filter: Option<SmolStr> = Some(SmolStr::default()), at("hostFilter").nullable();
-        /// All versions; default 0.
+        /// What the rule is about: 1 anything (in filters), 2 all, 3 read, 4 write, 5 create, 6 delete, 7 alter, 8
+        /// describe, 9 cluster action, 10 describe configs, 11 alter configs, 12 idempotent write, 13 create tokens, 14
+        /// describe tokens, 15 two-phase commit. All versions; default 0.
         operation: i8, at("operation");
-        /// All versions; default 0.
+        /// 2 denies, 3 allows; 1 in filters is any. All versions; default 0.
         permission_type: i8, at("permissionType");
     }
 }
@@ -30,13 +34,14 @@ message!(DescribeAclsRequest: Request "DescribeAcls" key 29, 0..=3, flexible 2, 
 structure! {
     /// Body of a `DescribeAcls` response (API key 29), versions 0 to 3, flexible from 2.
     DescribeAclsResponse "DescribeAclsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();
-        /// All versions; default empty.
+        /// The resources with rules that match. All versions; default empty.
         resources: Vec<DescribeAclsResource>, at("resources");
     }
 }
@@ -45,13 +50,14 @@ message!(DescribeAclsResponse: Response "DescribeAcls" key 29, 0..=3, flexible 2
 structure! {
     /// An element of [`DescribeAclsResponse::resources`].
     DescribeAclsResource "DescribeAclsResource" {
-        /// All versions; default 0.
+        /// What the rule protects: 2 a topic, 3 a group, 4 the cluster, 5 a transactional id, 6 a delegation token, 7 a
+        /// user. All versions; default 0.
         resource_type: i8, at("resourceType");
-        /// All versions; default "".
+        /// The resource's name. All versions; default "".
         resource_name: SmolStr, at("resourceName");
-        /// Versions 1 and later; default 3.
+        /// How the name is meant: 3 literally, 4 as a prefix. Versions 1 and later; default 3.
         pattern_type: i8 = 3, at("patternType").since(1).or(3);
-        /// All versions; default empty.
+        /// The rules. All versions; default empty.
         acls: Vec<AclDescription>, at("acls");
     }
 }
@@ -59,13 +65,15 @@ structure! {
 structure! {
     /// An element of [`DescribeAclsResource::acls`].
     AclDescription "AclDescription" {
-        /// All versions; default "".
+        /// The user, as type and name: `User:alice`. All versions; default "".
         principal: SmolStr, at("principal");
-        /// A host name or address. All versions; default "".
+        /// The client's address; `*` for any. All versions; default "".
         host: SmolStr, at("host");
-        /// All versions; default 0.
+        /// What the rule is about: 1 anything (in filters), 2 all, 3 read, 4 write, 5 create, 6 delete, 7 alter, 8
+        /// describe, 9 cluster action, 10 describe configs, 11 alter configs, 12 idempotent write, 13 create tokens, 14
+        /// describe tokens, 15 two-phase commit. All versions; default 0.
         operation: i8, at("operation");
-        /// All versions; default 0.
+        /// 2 denies, 3 allows; 1 in filters is any. All versions; default 0.
         permission_type: i8, at("permissionType");
     }
 }

@@ -7,11 +7,11 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `DescribeClientQuotas` request (API key 48), versions 0 to 1, flexible from 1.
+    /// Body of a `DescribeClientQuotas` request (API key 48), versions 0 to 1, flexible from 1. Lists quotas (KIP-546).
     DescribeClientQuotasRequest "DescribeClientQuotasRequest" {
-        /// All versions; default empty.
+        /// What the quotas' entities must be. All versions; default empty.
         components: Vec<ComponentData>, at("components");
-        /// All versions; default false.
+        /// Whether entities with further components are left out. All versions; default false.
         strict: bool, at("strict");
     }
 }
@@ -21,11 +21,12 @@ message!(DescribeClientQuotasRequest: Request "DescribeClientQuotas" key 48, 0..
 structure! {
     /// An element of [`DescribeClientQuotasRequest::components`].
     ComponentData "ComponentData" {
-        /// All versions; default "".
+        /// Whom the quota is for: `user`, `client-id` or `ip`. All versions; default "".
         entity_type: SmolStr, at("entityType");
-        /// All versions; default 0.
+        /// How to compare: 0 with `match`, 1 with the default entity, 2 any entity with a name. All versions; default
+        /// 0.
         match_type: i8, at("matchType");
-        /// All versions; nullable; default "".
+        /// The name; null where `match_type` needs none. All versions; nullable; default "".
         r#match: Option<SmolStr> = Some(SmolStr::default()), at("match").nullable();
     }
 }
@@ -33,13 +34,14 @@ structure! {
 structure! {
     /// Body of a `DescribeClientQuotas` response (API key 48), versions 0 to 1, flexible from 1.
     DescribeClientQuotasResponse "DescribeClientQuotasResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();
-        /// All versions; nullable; default empty.
+        /// The quotas. All versions; nullable; default empty.
         entries: Option<Vec<EntryData>> = Some(Vec::new()), at("entries").nullable();
     }
 }
@@ -48,9 +50,9 @@ message!(DescribeClientQuotasResponse: Response "DescribeClientQuotas" key 48, 0
 structure! {
     /// An element of [`DescribeClientQuotasResponse::entries`].
     EntryData "EntryData" {
-        /// All versions; default empty.
+        /// Whom the quota is for, by all these components. All versions; default empty.
         entity: Vec<EntityData>, at("entity");
-        /// All versions; default empty.
+        /// The limits. All versions; default empty.
         values: Vec<ValueData>, at("values");
     }
 }
@@ -58,9 +60,9 @@ structure! {
 structure! {
     /// An element of [`EntryData::entity`].
     EntityData "EntityData" {
-        /// All versions; default "".
+        /// Whom the quota is for: `user`, `client-id` or `ip`. All versions; default "".
         entity_type: SmolStr, at("entityType");
-        /// All versions; nullable; default "".
+        /// The name of the user, client id or address; null for the default. All versions; nullable; default "".
         entity_name: Option<SmolStr> = Some(SmolStr::default()), at("entityName").nullable();
     }
 }
@@ -68,9 +70,9 @@ structure! {
 structure! {
     /// An element of [`EntryData::values`].
     ValueData "ValueData" {
-        /// All versions; default "".
+        /// The limit's name, such as `producer_byte_rate`. All versions; default "".
         key: SmolStr, at("key");
-        /// All versions; default 0.
+        /// The limit, in the unit of its name. All versions; default 0.
         value: f64, at("value");
     }
 }

@@ -7,13 +7,15 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `DescribeCluster` request (API key 60), versions 0 to 2, flexible.
+    /// Body of a `DescribeCluster` request (API key 60), versions 0 to 2, flexible. Tells of the brokers, or of the
+    /// controllers (KIP-700).
     DescribeClusterRequest "DescribeClusterRequest" {
-        /// All versions; default false.
+        /// Whether to answer with the operations that the caller may do on the cluster (KIP-430). All versions; default
+        /// false.
         include_cluster_authorized_operations: bool, at("includeClusterAuthorizedOperations");
-        /// Versions 1 and later; default 1.
+        /// Whom it is about: 1 the brokers, 2 the controllers. Versions 1 and later; default 1.
         endpoint_type: i8 = 1, at("endpointType").since(1).or(1);
-        /// Versions 2 and later; default false.
+        /// Whether to tell of fenced brokers, too. Versions 2 and later; default false.
         include_fenced_brokers: bool, at("includeFencedBrokers").since(2);
     }
 }
@@ -22,21 +24,24 @@ message!(DescribeClusterRequest: Request "DescribeCluster" key 60, 0..=2, flexib
 structure! {
     /// Body of a `DescribeCluster` response (API key 60), versions 0 to 2, flexible.
     DescribeClusterResponse "DescribeClusterResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();
-        /// Versions 1 and later; default 1.
+        /// Whom it is about: 1 the brokers, 2 the controllers. Versions 1 and later; default 1.
         endpoint_type: i8 = 1, at("endpointType").since(1).or(1);
         /// The cluster's id. All versions; default "".
         cluster_id: SmolStr, at("clusterId");
-        /// A broker's id. All versions; default -1.
+        /// The controller to send requests to, or any broker that passes them on; -1 for unknown. All versions; default
+        /// -1.
         controller_id: i32 = -1, at("controllerId").or(-1);
-        /// All versions; default empty.
+        /// The brokers that are alive. All versions; default empty.
         brokers: Vec<DescribeClusterBroker>, at("brokers");
-        /// The operations that the caller may do on the cluster, a bit for each. All versions; default -2147483648.
+        /// The operations that the caller may do on the cluster, the bit of each one's number; `i32::MIN` where not
+        /// asked for (KIP-430). All versions; default -2147483648.
         cluster_authorized_operations: i32 = i32::MIN, at("clusterAuthorizedOperations").or(i32::MIN as i64);
     }
 }
@@ -45,15 +50,15 @@ message!(DescribeClusterResponse: Response "DescribeCluster" key 60, 0..=2, flex
 structure! {
     /// An element of [`DescribeClusterResponse::brokers`].
     DescribeClusterBroker "DescribeClusterBroker" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
         /// A port. All versions; default 0.
         port: i32, at("port");
-        /// The rack of a broker. All versions; nullable; default null.
+        /// The broker's rack; null for none. All versions; nullable; default null.
         rack: Option<SmolStr>, at("rack").nullable().or_null();
-        /// Versions 2 and later; default false.
+        /// Whether the broker is fenced: registered, but not serving. Versions 2 and later; default false.
         is_fenced: bool, at("isFenced").since(2);
     }
 }

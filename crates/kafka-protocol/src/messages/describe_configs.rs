@@ -7,13 +7,15 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `DescribeConfigs` request (API key 32), versions 0 to 4, flexible from 4.
+    /// Body of a `DescribeConfigs` request (API key 32), versions 0 to 4, flexible from 4. Tells how topics, brokers
+    /// and other things are configured (KIP-133). Those of one broker are asked of that broker.
     DescribeConfigsRequest "DescribeConfigsRequest" {
-        /// All versions; default empty.
+        /// The things to tell of. All versions; default empty.
         resources: Vec<DescribeConfigsResource>, at("resources");
-        /// Versions 1 and later; default false.
+        /// Whether to tell of all places that set an entry, in the order in which they count (KIP-226). Versions 1 and
+        /// later; default false.
         include_synonyms: bool, at("includeSynonyms").since(1);
-        /// Versions 3 and later; default false.
+        /// Whether to tell Kafka's documentation of each entry (KIP-569). Versions 3 and later; default false.
         include_documentation: bool, at("includeDocumentation").since(3);
     }
 }
@@ -22,11 +24,13 @@ message!(DescribeConfigsRequest: Request "DescribeConfigs" key 32, 0..=4, flexib
 structure! {
     /// An element of [`DescribeConfigsRequest::resources`].
     DescribeConfigsResource "DescribeConfigsResource" {
-        /// All versions; default 0.
+        /// What is configured: 2 a topic, 4 a broker, 8 a broker's loggers, 16 client metrics, 32 a group. All
+        /// versions; default 0.
         resource_type: i8, at("resourceType");
-        /// All versions; default "".
+        /// The resource's name, such as a topic's, or a broker's id; empty for the default of all brokers. All
+        /// versions; default "".
         resource_name: SmolStr, at("resourceName");
-        /// All versions; nullable; default empty.
+        /// Only these entries, by name; null for all. All versions; nullable; default empty.
         configuration_keys: Option<Vec<SmolStr>> = Some(Vec::new()), at("configurationKeys").nullable();
     }
 }
@@ -34,9 +38,10 @@ structure! {
 structure! {
     /// Body of a `DescribeConfigs` response (API key 32), versions 0 to 4, flexible from 4.
     DescribeConfigsResponse "DescribeConfigsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         results: Vec<DescribeConfigsResult>, at("results");
     }
 }
@@ -45,15 +50,17 @@ message!(DescribeConfigsResponse: Response "DescribeConfigs" key 32, 0..=4, flex
 structure! {
     /// An element of [`DescribeConfigsResponse::results`].
     DescribeConfigsResult "DescribeConfigsResult" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();
-        /// All versions; default 0.
+        /// What is configured: 2 a topic, 4 a broker, 8 a broker's loggers, 16 client metrics, 32 a group. All
+        /// versions; default 0.
         resource_type: i8, at("resourceType");
-        /// All versions; default "".
+        /// The resource's name, such as a topic's, or a broker's id; empty for the default of all brokers. All
+        /// versions; default "".
         resource_name: SmolStr, at("resourceName");
-        /// All versions; default empty.
+        /// The configuration entries. All versions; default empty.
         configs: Vec<DescribeConfigsResourceResult>, at("configs");
     }
 }
@@ -61,23 +68,28 @@ structure! {
 structure! {
     /// An element of [`DescribeConfigsResult::configs`].
     DescribeConfigsResourceResult "DescribeConfigsResourceResult" {
-        /// All versions; default "".
+        /// The entry's name, such as `retention.ms`. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; nullable; default "".
+        /// Its value, as text; null where it is a secret, or has none. All versions; nullable; default "".
         value: Option<SmolStr> = Some(SmolStr::default()), at("value").nullable();
-        /// All versions; default false.
+        /// Whether the value cannot be changed. All versions; default false.
         read_only: bool, at("readOnly");
-        /// Version 0; default false.
+        /// Whether nobody has set it. Version 0; default false.
         is_default: bool, at("isDefault").versions(0, 0);
-        /// Versions 1 and later; default -1; ignorable.
+        /// Where the value is from: 1 the topic, 2 the broker, 3 all brokers' dynamic default, 4 the broker's file, 5
+        /// Kafka's default, 6 the broker's loggers, 7 client metrics, 8 the group; 0 or -1 for unknown. Versions 1 and
+        /// later; default -1; ignorable.
         config_source: i8 = -1, at("configSource").since(1).or(-1).ignorable();
-        /// All versions; default false.
+        /// Whether the value is a secret; then it is not told. All versions; default false.
         is_sensitive: bool, at("isSensitive");
-        /// Versions 1 and later; default empty; ignorable.
+        /// All places that set the entry, in the order in which they count (KIP-226). Versions 1 and later; default
+        /// empty; ignorable.
         synonyms: Vec<DescribeConfigsSynonym>, at("synonyms").since(1).ignorable();
-        /// Versions 3 and later; default 0; ignorable.
+        /// What the value is: 1 bool, 2 string, 3 int, 4 short, 5 long, 6 double, 7 list, 8 class, 9 password; 0 for
+        /// unknown. Versions 3 and later; default 0; ignorable.
         config_type: i8, at("configType").since(3).ignorable();
-        /// Versions 3 and later; nullable; default ""; ignorable.
+        /// Kafka's documentation of the entry; null where not asked for. Versions 3 and later; nullable; default "";
+        /// ignorable.
         documentation: Option<SmolStr> = Some(SmolStr::default()), at("documentation").since(3).nullable().ignorable();
     }
 }
@@ -85,11 +97,11 @@ structure! {
 structure! {
     /// An element of [`DescribeConfigsResourceResult::synonyms`].
     DescribeConfigsSynonym "DescribeConfigsSynonym" {
-        /// All versions; default "".
+        /// The entry's name in this place. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; nullable; default "".
+        /// Its value in this place, as text; null where it is a secret. All versions; nullable; default "".
         value: Option<SmolStr> = Some(SmolStr::default()), at("value").nullable();
-        /// All versions; default 0.
+        /// Which place it is, as in `config_source`. All versions; default 0.
         source: i8, at("source");
     }
 }

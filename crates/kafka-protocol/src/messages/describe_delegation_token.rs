@@ -10,7 +10,7 @@ use crate::{Message, MessageType};
 structure! {
     /// Body of a `DescribeDelegationToken` request (API key 41), versions 0 to 3, flexible from 2.
     DescribeDelegationTokenRequest "DescribeDelegationTokenRequest" {
-        /// All versions; nullable; default empty.
+        /// The users whose tokens to tell of; null for all. All versions; nullable; default empty.
         owners: Option<Vec<DescribeDelegationTokenOwner>> = Some(Vec::new()), at("owners").nullable();
     }
 }
@@ -20,9 +20,9 @@ message!(DescribeDelegationTokenRequest: Request "DescribeDelegationToken" key 4
 structure! {
     /// An element of [`DescribeDelegationTokenRequest::owners`].
     DescribeDelegationTokenOwner "DescribeDelegationTokenOwner" {
-        /// All versions; default "".
+        /// What kind of user, such as `User`. All versions; default "".
         principal_type: SmolStr, at("principalType");
-        /// All versions; default "".
+        /// The user's name. All versions; default "".
         principal_name: SmolStr, at("principalName");
     }
 }
@@ -30,11 +30,12 @@ structure! {
 structure! {
     /// Body of a `DescribeDelegationToken` response (API key 41), versions 0 to 3, flexible from 2.
     DescribeDelegationTokenResponse "DescribeDelegationTokenResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default empty.
+        /// The tokens. All versions; default empty.
         tokens: Vec<DescribedDelegationToken>, at("tokens");
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
     }
 }
@@ -43,25 +44,26 @@ message!(DescribeDelegationTokenResponse: Response "DescribeDelegationToken" key
 structure! {
     /// An element of [`DescribeDelegationTokenResponse::tokens`].
     DescribedDelegationToken "DescribedDelegationToken" {
-        /// All versions; default "".
+        /// What kind of user, such as `User`. All versions; default "".
         principal_type: SmolStr, at("principalType");
-        /// All versions; default "".
+        /// The user's name. All versions; default "".
         principal_name: SmolStr, at("principalName");
-        /// Versions 3 and later; default "".
+        /// What kind of user asked for the token. Versions 3 and later; default "".
         token_requester_principal_type: SmolStr, at("tokenRequesterPrincipalType").since(3);
-        /// Versions 3 and later; default "".
+        /// The name of the user that asked for the token. Versions 3 and later; default "".
         token_requester_principal_name: SmolStr, at("tokenRequesterPrincipalName").since(3);
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When the token was made, in milliseconds since 1970 (UTC). All versions; default 0.
         issue_timestamp: i64, at("issueTimestamp");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When the token expires, in milliseconds since 1970 (UTC). All versions; default 0.
         expiry_timestamp: i64, at("expiryTimestamp");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// The latest time to which the token can be renewed, in milliseconds since 1970 (UTC). All versions; default
+        /// 0.
         max_timestamp: i64, at("maxTimestamp");
-        /// All versions; default "".
+        /// The token's id, which serves as user name. All versions; default "".
         token_id: SmolStr, at("tokenId");
-        /// All versions; default empty.
+        /// The token's signature, which serves as password. All versions; default empty.
         hmac: Bytes, at("hmac").secret();
-        /// All versions; default empty.
+        /// Who may renew the token besides its owner. All versions; default empty.
         renewers: Vec<DescribedDelegationTokenRenewer>, at("renewers");
     }
 }
@@ -69,9 +71,9 @@ structure! {
 structure! {
     /// An element of [`DescribedDelegationToken::renewers`].
     DescribedDelegationTokenRenewer "DescribedDelegationTokenRenewer" {
-        /// All versions; default "".
+        /// What kind of user, such as `User`. All versions; default "".
         principal_type: SmolStr, at("principalType");
-        /// All versions; default "".
+        /// The user's name. All versions; default "".
         principal_name: SmolStr, at("principalName");
     }
 }

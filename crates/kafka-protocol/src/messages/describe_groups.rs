@@ -8,11 +8,12 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `DescribeGroups` request (API key 15), versions 0 to 6, flexible from 5.
+    /// Body of a `DescribeGroups` request (API key 15), versions 0 to 6, flexible from 5. Tells of classic groups and
+    /// their members; asked of their coordinator.
     DescribeGroupsRequest "DescribeGroupsRequest" {
-        /// Ids of groups. All versions; default empty.
+        /// The ids of the groups. All versions; default empty.
         groups: Vec<SmolStr>, at("groups");
-        /// Versions 3 and later; default false.
+        /// Whether to answer with the operations that the caller may do (KIP-430). Versions 3 and later; default false.
         include_authorized_operations: bool, at("includeAuthorizedOperations").since(3);
     }
 }
@@ -21,9 +22,10 @@ message!(DescribeGroupsRequest: Request "DescribeGroups" key 15, 0..=6, flexible
 structure! {
     /// Body of a `DescribeGroups` response (API key 15), versions 0 to 6, flexible from 5.
     DescribeGroupsResponse "DescribeGroupsResponse" {
-        /// How long a quota held the request back, in milliseconds. Versions 1 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 1 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(1).ignorable();
-        /// All versions; default empty.
+        /// What there is to tell of each group. All versions; default empty.
         groups: Vec<DescribedGroup>, at("groups");
     }
 }
@@ -32,21 +34,22 @@ message!(DescribeGroupsResponse: Response "DescribeGroups" key 15, 0..=6, flexib
 structure! {
     /// An element of [`DescribeGroupsResponse::groups`].
     DescribedGroup "DescribedGroup" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. Versions 6 and later; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").since(6).nullable().or_null();
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// All versions; default "".
+        /// The group's state, such as `Stable`, `Empty`, or `Dead` for one that is not there. All versions; default "".
         group_state: SmolStr, at("groupState");
-        /// All versions; default "".
+        /// What kind of group it is, such as `consumer`. All versions; default "".
         protocol_type: SmolStr, at("protocolType");
-        /// All versions; default "".
+        /// The assignment strategy that the group chose, such as `range`; empty for none. All versions; default "".
         protocol_data: SmolStr, at("protocolData");
-        /// All versions; default empty.
+        /// The members. All versions; default empty.
         members: Vec<DescribedGroupMember>, at("members");
-        /// The operations that the caller may do, a bit for each. Versions 3 and later; default -2147483648.
+        /// The operations that the caller may do, the bit of each one's number; `i32::MIN` where not asked for
+        /// (KIP-430). Versions 3 and later; default -2147483648.
         authorized_operations: i32 = i32::MIN, at("authorizedOperations").since(3).or(i32::MIN as i64);
     }
 }
@@ -54,17 +57,20 @@ structure! {
 structure! {
     /// An element of [`DescribedGroup::members`].
     DescribedGroupMember "DescribedGroupMember" {
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
-        /// The static member's id, chosen by the user. Versions 4 and later; nullable; default null; ignorable.
+        /// The static member's id, chosen by the user; null for a dynamic member (KIP-345). Versions 4 and later;
+        /// nullable; default null; ignorable.
         group_instance_id: Option<SmolStr>, at("groupInstanceId").since(4).nullable().or_null().ignorable();
-        /// All versions; default "".
+        /// The name that the client gives itself. All versions; default "".
         client_id: SmolStr, at("clientId");
-        /// All versions; default "".
+        /// Where the member's client connects from. All versions; default "".
         client_host: SmolStr, at("clientHost");
-        /// All versions; default empty.
+        /// What the member told the leader: for consumers a `ConsumerProtocolSubscription`, behind its version as
+        /// int16. All versions; default empty.
         member_metadata: Bytes, at("memberMetadata");
-        /// All versions; default empty.
+        /// What the member got: for consumers a `ConsumerProtocolAssignment`, behind its version as int16. All
+        /// versions; default empty.
         member_assignment: Bytes, at("memberAssignment");
     }
 }

@@ -7,9 +7,10 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `DescribeLogDirs` request (API key 35), versions 0 to 5, flexible from 2.
+    /// Body of a `DescribeLogDirs` request (API key 35), versions 0 to 5, flexible from 2. Tells how the disks of the
+    /// broker asked are used (KIP-113).
     DescribeLogDirsRequest "DescribeLogDirsRequest" {
-        /// All versions; nullable; default empty.
+        /// The partitions to tell of; null for all. All versions; nullable; default empty.
         topics: Option<Vec<DescribableLogDirTopic>> = Some(Vec::new()), at("topics").nullable();
     }
 }
@@ -18,9 +19,9 @@ message!(DescribeLogDirsRequest: Request "DescribeLogDirs" key 35, 0..=5, flexib
 structure! {
     /// An element of [`DescribeLogDirsRequest::topics`].
     DescribableLogDirTopic "DescribableLogDirTopic" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic: SmolStr, at("topic");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }
@@ -28,11 +29,13 @@ structure! {
 structure! {
     /// Body of a `DescribeLogDirs` response (API key 35), versions 0 to 5, flexible from 2.
     DescribeLogDirsResponse "DescribeLogDirsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). Versions 3 and later; default 0; ignorable.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. Versions 3 and later; default 0;
+        /// ignorable.
         error_code: i16, at("errorCode").since(3).ignorable();
-        /// All versions; default empty.
+        /// The log directories. All versions; default empty.
         results: Vec<DescribeLogDirsResult>, at("results");
     }
 }
@@ -41,17 +44,17 @@ message!(DescribeLogDirsResponse: Response "DescribeLogDirs" key 35, 0..=5, flex
 structure! {
     /// An element of [`DescribeLogDirsResponse::results`].
     DescribeLogDirsResult "DescribeLogDirsResult" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default "".
+        /// The log directory's absolute path. All versions; default "".
         log_dir: SmolStr, at("logDir");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<DescribeLogDirsTopic>, at("topics");
-        /// In bytes. Versions 4 and later; default -1; ignorable.
+        /// The size of the volume, in bytes; -1 for unknown. Versions 4 and later; default -1; ignorable.
         total_bytes: i64 = -1, at("totalBytes").since(4).or(-1).ignorable();
-        /// In bytes. Versions 4 and later; default -1; ignorable.
+        /// What is free on the volume, in bytes; -1 for unknown. Versions 4 and later; default -1; ignorable.
         usable_bytes: i64 = -1, at("usableBytes").since(4).or(-1).ignorable();
-        /// Versions 5 and later; default false; ignorable.
+        /// Whether the directory gets no new partitions. Versions 5 and later; default false; ignorable.
         is_cordoned: bool, at("isCordoned").since(5).ignorable();
     }
 }
@@ -59,9 +62,9 @@ structure! {
 structure! {
     /// An element of [`DescribeLogDirsResult::topics`].
     DescribeLogDirsTopic "DescribeLogDirsTopic" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<DescribeLogDirsPartition>, at("partitions");
     }
 }
@@ -69,13 +72,14 @@ structure! {
 structure! {
     /// An element of [`DescribeLogDirsTopic::partitions`].
     DescribeLogDirsPartition "DescribeLogDirsPartition" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// All versions; default 0.
+        /// The size of the partition's segments, in bytes. All versions; default 0.
         partition_size: i64, at("partitionSize");
-        /// All versions; default 0.
+        /// How far the replica is behind: the high watermark (or, of a future replica, the current one's end) minus its
+        /// end. All versions; default 0.
         offset_lag: i64, at("offsetLag");
-        /// All versions; default false.
+        /// Whether this is the copy of a move that will replace the current replica. All versions; default false.
         is_future_key: bool, at("isFutureKey");
     }
 }

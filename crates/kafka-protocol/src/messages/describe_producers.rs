@@ -7,9 +7,10 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `DescribeProducers` request (API key 61), version 0, flexible.
+    /// Body of a `DescribeProducers` request (API key 61), version 0, flexible. Tells which producers write to
+    /// partitions; asked of their leaders (KIP-664).
     DescribeProducersRequest "DescribeProducersRequest" {
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<TopicRequest>, at("topics");
     }
 }
@@ -19,9 +20,9 @@ message!(DescribeProducersRequest: Request "DescribeProducers" key 61, 0..=0, fl
 structure! {
     /// An element of [`DescribeProducersRequest::topics`].
     TopicRequest "TopicRequest" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// Numbers of partitions within their topic. All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partition_indexes: Vec<i32>, at("partitionIndexes");
     }
 }
@@ -29,9 +30,10 @@ structure! {
 structure! {
     /// Body of a `DescribeProducers` response (API key 61), version 0, flexible.
     DescribeProducersResponse "DescribeProducersResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<TopicResponse>, at("topics");
     }
 }
@@ -40,9 +42,9 @@ message!(DescribeProducersResponse: Response "DescribeProducers" key 61, 0..=0, 
 structure! {
     /// An element of [`DescribeProducersResponse::topics`].
     TopicResponse "TopicResponse" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<PartitionResponse>, at("partitions");
     }
 }
@@ -50,13 +52,13 @@ structure! {
 structure! {
     /// An element of [`TopicResponse::partitions`].
     PartitionResponse "PartitionResponse" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();
-        /// All versions; default empty.
+        /// The producers that the partition's leader remembers. All versions; default empty.
         active_producers: Vec<ProducerState>, at("activeProducers");
     }
 }
@@ -64,17 +66,17 @@ structure! {
 structure! {
     /// An element of [`PartitionResponse::active_producers`].
     ProducerState "ProducerState" {
-        /// A producer's id. All versions; default 0.
+        /// The producer's id. All versions; default 0.
         producer_id: i64, at("producerId");
-        /// The producer's epoch. All versions; default 0.
+        /// The producer's epoch, which fences its earlier instances. All versions; default 0.
         producer_epoch: i32, at("producerEpoch");
-        /// All versions; default -1.
+        /// The sequence number of the last record; -1 for none. All versions; default -1.
         last_sequence: i32 = -1, at("lastSequence").or(-1);
-        /// Milliseconds since 1970 (UTC). All versions; default -1.
+        /// When it wrote last, in milliseconds since 1970 (UTC); -1 for never. All versions; default -1.
         last_timestamp: i64 = -1, at("lastTimestamp").or(-1);
-        /// All versions; default 0.
+        /// The epoch of the transaction coordinator. All versions; default 0.
         coordinator_epoch: i32, at("coordinatorEpoch");
-        /// All versions; default -1.
+        /// The first offset of its open transaction; -1 for none. All versions; default -1.
         current_txn_start_offset: i64 = -1, at("currentTxnStartOffset").or(-1);
     }
 }

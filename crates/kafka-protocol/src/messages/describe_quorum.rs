@@ -7,9 +7,10 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `DescribeQuorum` request (API key 55), versions 0 to 2, flexible.
+    /// Body of a `DescribeQuorum` request (API key 55), versions 0 to 2, flexible. Tells of the voters and observers of
+    /// the metadata log (KIP-595).
     DescribeQuorumRequest "DescribeQuorumRequest" {
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<DescribeQuorumRequestTopicData>, at("topics");
     }
 }
@@ -18,9 +19,9 @@ message!(DescribeQuorumRequest: Request "DescribeQuorum" key 55, 0..=2, flexible
 structure! {
     /// An element of [`DescribeQuorumRequest::topics`].
     DescribeQuorumRequestTopicData "TopicData" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<DescribeQuorumRequestPartitionData>, at("partitions");
     }
 }
@@ -28,7 +29,7 @@ structure! {
 structure! {
     /// An element of [`DescribeQuorumRequestTopicData::partitions`].
     DescribeQuorumRequestPartitionData "PartitionData" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
     }
 }
@@ -36,13 +37,13 @@ structure! {
 structure! {
     /// Body of a `DescribeQuorum` response (API key 55), versions 0 to 2, flexible.
     DescribeQuorumResponse "DescribeQuorumResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. Versions 2 and later; nullable; default ""; ignorable.
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").since(2).nullable().ignorable();
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<DescribeQuorumResponseTopicData>, at("topics");
-        /// Versions 2 and later; default empty.
+        /// Where the voters and observers listen. Versions 2 and later; default empty.
         nodes: Vec<Node>, at("nodes").since(2);
     }
 }
@@ -51,9 +52,9 @@ message!(DescribeQuorumResponse: Response "DescribeQuorum" key 55, 0..=2, flexib
 structure! {
     /// An element of [`DescribeQuorumResponse::topics`].
     DescribeQuorumResponseTopicData "TopicData" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<DescribeQuorumResponsePartitionData>, at("partitions");
     }
 }
@@ -61,21 +62,21 @@ structure! {
 structure! {
     /// An element of [`DescribeQuorumResponseTopicData::partitions`].
     DescribeQuorumResponsePartitionData "PartitionData" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. Versions 2 and later; nullable; default ""; ignorable.
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").since(2).nullable().ignorable();
-        /// A broker's id. All versions; default 0.
+        /// The leader's id; -1 for none or unknown. All versions; default 0.
         leader_id: i32, at("leaderId");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
-        /// The first offset that not all in-sync replicas have. All versions; default 0.
+        /// The first offset that is not yet on a majority of the voters. All versions; default 0.
         high_watermark: i64, at("highWatermark");
-        /// All versions; default empty.
+        /// The voters. All versions; default empty.
         current_voters: Vec<ReplicaState>, at("currentVoters");
-        /// All versions; default empty.
+        /// The observers: replicas that do not vote. All versions; default empty.
         observers: Vec<ReplicaState>, at("observers");
     }
 }
@@ -84,15 +85,17 @@ structure! {
     /// An element of [`DescribeQuorumResponsePartitionData::current_voters`],
     /// [`DescribeQuorumResponsePartitionData::observers`].
     ReplicaState "ReplicaState" {
-        /// A broker's id. All versions; default 0.
+        /// The broker with the replica. All versions; default 0.
         replica_id: i32, at("replicaId");
-        /// Versions 2 and later; default zero.
+        /// The id of the replica's log directory; zero for none. Versions 2 and later; default zero.
         replica_directory_id: Uuid, at("replicaDirectoryId").since(2);
-        /// All versions; default 0.
+        /// The offset after the replica's last record; -1 for unknown. All versions; default 0.
         log_end_offset: i64, at("logEndOffset");
-        /// Milliseconds since 1970 (UTC). Versions 1 and later; default -1; ignorable.
+        /// When the replica fetched last, in milliseconds since 1970 (UTC) by the leader's clock; -1 for unknown.
+        /// Versions 1 and later; default -1; ignorable.
         last_fetch_timestamp: i64 = -1, at("lastFetchTimestamp").since(1).or(-1).ignorable();
-        /// Milliseconds since 1970 (UTC). Versions 1 and later; default -1; ignorable.
+        /// When the replica had last caught up with the leader, in milliseconds since 1970 (UTC) by the leader's clock;
+        /// -1 for unknown. Versions 1 and later; default -1; ignorable.
         last_caught_up_timestamp: i64 = -1, at("lastCaughtUpTimestamp").since(1).or(-1).ignorable();
     }
 }
@@ -100,9 +103,9 @@ structure! {
 structure! {
     /// An element of [`DescribeQuorumResponse::nodes`].
     Node "Node" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         node_id: i32, at("nodeId");
-        /// All versions; default empty.
+        /// Where it listens. All versions; default empty.
         listeners: Vec<Listener>, at("listeners");
     }
 }
@@ -110,7 +113,7 @@ structure! {
 structure! {
     /// An element of [`Node::listeners`].
     Listener "Listener" {
-        /// All versions; default "".
+        /// The listener's name. All versions; default "".
         name: SmolStr, at("name");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");

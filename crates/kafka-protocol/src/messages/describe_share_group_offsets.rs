@@ -7,9 +7,10 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `DescribeShareGroupOffsets` request (API key 90), versions 0 to 1, flexible.
+    /// Body of a `DescribeShareGroupOffsets` request (API key 90), versions 0 to 1, flexible. Tells from where on share
+    /// groups read (KIP-932).
     DescribeShareGroupOffsetsRequest "DescribeShareGroupOffsetsRequest" {
-        /// All versions; default empty.
+        /// The groups. All versions; default empty.
         groups: Vec<DescribeShareGroupOffsetsRequestGroup>, at("groups");
     }
 }
@@ -19,9 +20,9 @@ message!(DescribeShareGroupOffsetsRequest: Request "DescribeShareGroupOffsets" k
 structure! {
     /// An element of [`DescribeShareGroupOffsetsRequest::groups`].
     DescribeShareGroupOffsetsRequestGroup "DescribeShareGroupOffsetsRequestGroup" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// All versions; nullable; default empty.
+        /// The partitions to tell of; null for all. All versions; nullable; default empty.
         topics: Option<Vec<DescribeShareGroupOffsetsRequestTopic>> = Some(Vec::new()), at("topics").nullable();
     }
 }
@@ -29,9 +30,9 @@ structure! {
 structure! {
     /// An element of [`DescribeShareGroupOffsetsRequestGroup::topics`].
     DescribeShareGroupOffsetsRequestTopic "DescribeShareGroupOffsetsRequestTopic" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }
@@ -39,9 +40,10 @@ structure! {
 structure! {
     /// Body of a `DescribeShareGroupOffsets` response (API key 90), versions 0 to 1, flexible.
     DescribeShareGroupOffsetsResponse "DescribeShareGroupOffsetsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// The groups. All versions; default empty.
         groups: Vec<DescribeShareGroupOffsetsResponseGroup>, at("groups");
     }
 }
@@ -50,11 +52,11 @@ message!(DescribeShareGroupOffsetsResponse: Response "DescribeShareGroupOffsets"
 structure! {
     /// An element of [`DescribeShareGroupOffsetsResponse::groups`].
     DescribeShareGroupOffsetsResponseGroup "DescribeShareGroupOffsetsResponseGroup" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<DescribeShareGroupOffsetsResponseTopic>, at("topics");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();
@@ -64,11 +66,11 @@ structure! {
 structure! {
     /// An element of [`DescribeShareGroupOffsetsResponseGroup::topics`].
     DescribeShareGroupOffsetsResponseTopic "DescribeShareGroupOffsetsResponseTopic" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<DescribeShareGroupOffsetsResponsePartition>, at("partitions");
     }
 }
@@ -76,15 +78,16 @@ structure! {
 structure! {
     /// An element of [`DescribeShareGroupOffsetsResponseTopic::partitions`].
     DescribeShareGroupOffsetsResponsePartition "DescribeShareGroupOffsetsResponsePartition" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// All versions; default 0.
+        /// The first offset that the group has not finished with; -1 for unknown. All versions; default 0.
         start_offset: i64, at("startOffset");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
-        /// Versions 1 and later; default -1; ignorable.
+        /// How many records the group has not finished with; -1 for unknown. Versions 1 and later; default -1;
+        /// ignorable.
         lag: i64 = -1, at("lag").since(1).or(-1).ignorable();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();

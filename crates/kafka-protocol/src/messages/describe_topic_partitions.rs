@@ -7,13 +7,14 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `DescribeTopicPartitions` request (API key 75), version 0, flexible.
+    /// Body of a `DescribeTopicPartitions` request (API key 75), version 0, flexible. Tells of topics and partitions
+    /// page by page (KIP-966).
     DescribeTopicPartitionsRequest "DescribeTopicPartitionsRequest" {
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<TopicRequest>, at("topics");
-        /// All versions; default 2000.
+        /// How many partitions to tell of at most. All versions; default 2000.
         response_partition_limit: i32 = 2000, at("responsePartitionLimit").or(2000);
-        /// All versions; nullable; default null.
+        /// Where to go on; null for the beginning. All versions; nullable; default null.
         cursor: Option<Cursor>, at("cursor").nullable().or_null();
     }
 }
@@ -23,7 +24,7 @@ message!(DescribeTopicPartitionsRequest: Request "DescribeTopicPartitions" key 7
 structure! {
     /// An element of [`DescribeTopicPartitionsRequest::topics`].
     TopicRequest "TopicRequest" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         name: SmolStr, at("name");
     }
 }
@@ -31,9 +32,9 @@ structure! {
 structure! {
     /// The value of [`DescribeTopicPartitionsRequest::cursor`], [`DescribeTopicPartitionsResponse::next_cursor`].
     Cursor "Cursor" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
     }
 }
@@ -41,11 +42,12 @@ structure! {
 structure! {
     /// Body of a `DescribeTopicPartitions` response (API key 75), version 0, flexible.
     DescribeTopicPartitionsResponse "DescribeTopicPartitionsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs").ignorable();
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<DescribeTopicPartitionsResponseTopic>, at("topics");
-        /// All versions; nullable; default null.
+        /// Where the next request shall go on; null at the end. All versions; nullable; default null.
         next_cursor: Option<Cursor>, at("nextCursor").nullable().or_null();
     }
 }
@@ -54,17 +56,18 @@ message!(DescribeTopicPartitionsResponse: Response "DescribeTopicPartitions" key
 structure! {
     /// An element of [`DescribeTopicPartitionsResponse::topics`].
     DescribeTopicPartitionsResponseTopic "DescribeTopicPartitionsResponseTopic" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// A topic's name. All versions; nullable; default "".
+        /// All versions; nullable; default "".
         name: Option<SmolStr> = Some(SmolStr::default()), at("name").nullable();
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId").ignorable();
-        /// All versions; default false.
+        /// Whether the topic is Kafka's own, such as `__consumer_offsets`. All versions; default false.
         is_internal: bool, at("isInternal").ignorable();
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<DescribeTopicPartitionsResponsePartition>, at("partitions");
-        /// The operations that the caller may do on the topic, a bit for each. All versions; default -2147483648.
+        /// The operations that the caller may do on the topic, the bit of each one's number; `i32::MIN` where not asked
+        /// for (KIP-430). All versions; default -2147483648.
         topic_authorized_operations: i32 = i32::MIN, at("topicAuthorizedOperations").or(i32::MIN as i64);
     }
 }
@@ -72,21 +75,22 @@ structure! {
 structure! {
     /// An element of [`DescribeTopicPartitionsResponseTopic::partitions`].
     DescribeTopicPartitionsResponsePartition "DescribeTopicPartitionsResponsePartition" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// A broker's id. All versions; default 0.
+        /// The leader's id; -1 for none or unknown. All versions; default 0.
         leader_id: i32, at("leaderId");
         /// The epoch of the partition's leader. All versions; default -1.
         leader_epoch: i32 = -1, at("leaderEpoch").or(-1).ignorable();
-        /// The brokers with a replica. All versions; default empty.
+        /// The brokers with a replica, the preferred leader first. All versions; default empty.
         replica_nodes: Vec<i32>, at("replicaNodes");
         /// The brokers in sync. All versions; default empty.
         isr_nodes: Vec<i32>, at("isrNodes");
-        /// Ids of brokers. All versions; nullable; default null.
+        /// The brokers out of sync that have all committed records and may lead (KIP-966). All versions; nullable;
+        /// default null.
         eligible_leader_replicas: Option<Vec<i32>>, at("eligibleLeaderReplicas").nullable().or_null();
-        /// Ids of brokers. All versions; nullable; default null.
+        /// The eligible leaders last known, where none is left (KIP-966). All versions; nullable; default null.
         last_known_elr: Option<Vec<i32>>, at("lastKnownElr").nullable().or_null();
         /// The brokers with a replica that is offline. All versions; default empty.
         offline_replicas: Vec<i32>, at("offlineReplicas").ignorable();

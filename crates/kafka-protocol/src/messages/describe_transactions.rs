@@ -7,9 +7,10 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `DescribeTransactions` request (API key 65), version 0, flexible.
+    /// Body of a `DescribeTransactions` request (API key 65), version 0, flexible. Tells of transactions; asked of
+    /// their coordinators (KIP-664).
     DescribeTransactionsRequest "DescribeTransactionsRequest" {
-        /// Transactional ids. All versions; default empty.
+        /// The transactional ids. All versions; default empty.
         transactional_ids: Vec<SmolStr>, at("transactionalIds");
     }
 }
@@ -19,9 +20,10 @@ message!(DescribeTransactionsRequest: Request "DescribeTransactions" key 65, 0..
 structure! {
     /// Body of a `DescribeTransactions` response (API key 65), version 0, flexible.
     DescribeTransactionsResponse "DescribeTransactionsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// What there is to tell of each. All versions; default empty.
         transaction_states: Vec<TransactionState>, at("transactionStates");
     }
 }
@@ -30,21 +32,22 @@ message!(DescribeTransactionsResponse: Response "DescribeTransactions" key 65, 0
 structure! {
     /// An element of [`DescribeTransactionsResponse::transaction_states`].
     TransactionState "TransactionState" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// A transactional id. All versions; default "".
+        /// The transactional id, chosen by the user. All versions; default "".
         transactional_id: SmolStr, at("transactionalId");
-        /// All versions; default "".
+        /// The state of the transaction, such as `Ongoing`. All versions; default "".
         transaction_state: SmolStr, at("transactionState");
-        /// In milliseconds. All versions; default 0.
+        /// How long a transaction may be open before the coordinator aborts it, in milliseconds. All versions; default
+        /// 0.
         transaction_timeout_ms: i32, at("transactionTimeoutMs");
-        /// In milliseconds. All versions; default 0.
+        /// When the transaction began, in milliseconds since 1970 (UTC); -1 for none open. All versions; default 0.
         transaction_start_time_ms: i64, at("transactionStartTimeMs");
-        /// A producer's id. All versions; default 0.
+        /// The producer's id. All versions; default 0.
         producer_id: i64, at("producerId");
-        /// The producer's epoch. All versions; default 0.
+        /// The producer's epoch, which fences its earlier instances. All versions; default 0.
         producer_epoch: i16, at("producerEpoch");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<TopicData>, at("topics");
     }
 }
@@ -52,9 +55,9 @@ structure! {
 structure! {
     /// An element of [`TransactionState::topics`].
     TopicData "TopicData" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic: SmolStr, at("topic");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }

@@ -7,9 +7,10 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `DescribeUserScramCredentials` request (API key 50), version 0, flexible.
+    /// Body of a `DescribeUserScramCredentials` request (API key 50), version 0, flexible. Lists which users have SCRAM
+    /// credentials (KIP-554).
     DescribeUserScramCredentialsRequest "DescribeUserScramCredentialsRequest" {
-        /// All versions; nullable; default empty.
+        /// The users to tell of; null or empty for all. All versions; nullable; default empty.
         users: Option<Vec<UserName>> = Some(Vec::new()), at("users").nullable();
     }
 }
@@ -19,7 +20,7 @@ message!(DescribeUserScramCredentialsRequest: Request "DescribeUserScramCredenti
 structure! {
     /// An element of [`DescribeUserScramCredentialsRequest::users`].
     UserName "UserName" {
-        /// All versions; default "".
+        /// The user's name. All versions; default "".
         name: SmolStr, at("name");
     }
 }
@@ -27,13 +28,14 @@ structure! {
 structure! {
     /// Body of a `DescribeUserScramCredentials` response (API key 50), version 0, flexible.
     DescribeUserScramCredentialsResponse "DescribeUserScramCredentialsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         results: Vec<DescribeUserScramCredentialsResult>, at("results");
     }
 }
@@ -42,13 +44,13 @@ message!(DescribeUserScramCredentialsResponse: Response "DescribeUserScramCreden
 structure! {
     /// An element of [`DescribeUserScramCredentialsResponse::results`].
     DescribeUserScramCredentialsResult "DescribeUserScramCredentialsResult" {
-        /// All versions; default "".
+        /// The user's name. All versions; default "".
         user: SmolStr, at("user");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();
-        /// All versions; default empty.
+        /// The user's credentials. All versions; default empty.
         credential_infos: Vec<CredentialInfo>, at("credentialInfos");
     }
 }
@@ -56,9 +58,9 @@ structure! {
 structure! {
     /// An element of [`DescribeUserScramCredentialsResult::credential_infos`].
     CredentialInfo "CredentialInfo" {
-        /// All versions; default 0.
+        /// 1 for SCRAM-SHA-256, 2 for SCRAM-SHA-512. All versions; default 0.
         mechanism: i8, at("mechanism");
-        /// All versions; default 0.
+        /// How often the password was hashed. All versions; default 0.
         iterations: i32, at("iterations");
     }
 }

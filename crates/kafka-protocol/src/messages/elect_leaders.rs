@@ -7,13 +7,15 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `ElectLeaders` request (API key 43), versions 0 to 2, flexible from 2.
+    /// Body of an `ElectLeaders` request (API key 43), versions 0 to 2, flexible from 2. Has leaders elected; sent to
+    /// the controller (KIP-460).
     ElectLeadersRequest "ElectLeadersRequest" {
-        /// Versions 1 and later; default 0.
+        /// 0 for the preferred replicas, 1 for any replica, in sync or not (records may be lost). Versions 1 and later;
+        /// default 0.
         election_type: i8, at("electionType").since(1);
-        /// All versions; nullable; default empty.
+        /// The partitions to elect leaders for; null for all. All versions; nullable; default empty.
         topic_partitions: Option<Vec<TopicPartitions>> = Some(Vec::new()), at("topicPartitions").nullable();
-        /// In milliseconds. All versions; default 60000.
+        /// How long the broker may take before it answers, in milliseconds. All versions; default 60000.
         timeout_ms: i32 = 60000, at("timeoutMs").or(60000);
     }
 }
@@ -22,21 +24,22 @@ message!(ElectLeadersRequest: Request "ElectLeaders" key 43, 0..=2, flexible 2, 
 structure! {
     /// An element of [`ElectLeadersRequest::topic_partitions`].
     TopicPartitions "TopicPartitions" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic: SmolStr, at("topic");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }
 
 structure! {
-    /// Body of a `ElectLeaders` response (API key 43), versions 0 to 2, flexible from 2.
+    /// Body of an `ElectLeaders` response (API key 43), versions 0 to 2, flexible from 2.
     ElectLeadersResponse "ElectLeadersResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). Versions 1 and later; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. Versions 1 and later; default 0.
         error_code: i16, at("errorCode").since(1);
-        /// All versions; default empty.
+        /// What became of each topic. All versions; default empty.
         replica_election_results: Vec<ReplicaElectionResult>, at("replicaElectionResults");
     }
 }
@@ -45,9 +48,9 @@ message!(ElectLeadersResponse: Response "ElectLeaders" key 43, 0..=2, flexible 2
 structure! {
     /// An element of [`ElectLeadersResponse::replica_election_results`].
     ReplicaElectionResult "ReplicaElectionResult" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic: SmolStr, at("topic");
-        /// All versions; default empty.
+        /// What became of each partition. All versions; default empty.
         partition_result: Vec<PartitionResult>, at("partitionResult");
     }
 }
@@ -55,9 +58,9 @@ structure! {
 structure! {
     /// An element of [`ReplicaElectionResult::partition_result`].
     PartitionResult "PartitionResult" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_id: i32, at("partitionId");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();

@@ -7,13 +7,14 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `EndQuorumEpoch` request (API key 54), versions 0 to 1, flexible from 1.
+    /// Body of an `EndQuorumEpoch` request (API key 54), versions 0 to 1, flexible from 1. Tells the voters of the
+    /// metadata quorum that the leader steps down (KIP-595).
     EndQuorumEpochRequest "EndQuorumEpochRequest" {
         /// The cluster's id. All versions; nullable; default null.
         cluster_id: Option<SmolStr>, at("clusterId").nullable().or_null();
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<EndQuorumEpochRequestTopicData>, at("topics");
-        /// Versions 1 and later; default empty; ignorable.
+        /// Where the leader listens. Versions 1 and later; default empty; ignorable.
         leader_endpoints: Vec<LeaderEndpoint>, at("leaderEndpoints").since(1).ignorable();
     }
 }
@@ -22,9 +23,9 @@ message!(EndQuorumEpochRequest: Request "EndQuorumEpoch" key 54, 0..=1, flexible
 structure! {
     /// An element of [`EndQuorumEpochRequest::topics`].
     EndQuorumEpochRequestTopicData "TopicData" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<EndQuorumEpochRequestPartitionData>, at("partitions");
     }
 }
@@ -32,15 +33,15 @@ structure! {
 structure! {
     /// An element of [`EndQuorumEpochRequestTopicData::partitions`].
     EndQuorumEpochRequestPartitionData "PartitionData" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// A broker's id. All versions; default 0.
+        /// The leader's id; -1 for none or unknown. All versions; default 0.
         leader_id: i32, at("leaderId");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
-        /// Version 0; default empty; ignorable.
+        /// The voters that should lead next, the best one first. Version 0; default empty; ignorable.
         preferred_successors: Vec<i32>, at("preferredSuccessors").versions(0, 0).ignorable();
-        /// Versions 1 and later; default empty; ignorable.
+        /// The voters that should lead next, the best one first. Versions 1 and later; default empty; ignorable.
         preferred_candidates: Vec<ReplicaInfo>, at("preferredCandidates").since(1).ignorable();
     }
 }
@@ -48,9 +49,9 @@ structure! {
 structure! {
     /// An element of [`EndQuorumEpochRequestPartitionData::preferred_candidates`].
     ReplicaInfo "ReplicaInfo" {
-        /// A broker's id. All versions; default 0.
+        /// The voter's id. All versions; default 0.
         candidate_id: i32, at("candidateId");
-        /// All versions; default zero.
+        /// The id of the voter's log directory. All versions; default zero.
         candidate_directory_id: Uuid, at("candidateDirectoryId");
     }
 }
@@ -58,7 +59,7 @@ structure! {
 structure! {
     /// An element of [`EndQuorumEpochRequest::leader_endpoints`].
     LeaderEndpoint "LeaderEndpoint" {
-        /// All versions; default "".
+        /// The listener's name. All versions; default "".
         name: SmolStr, at("name");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
@@ -68,13 +69,13 @@ structure! {
 }
 
 structure! {
-    /// Body of a `EndQuorumEpoch` response (API key 54), versions 0 to 1, flexible from 1.
+    /// Body of an `EndQuorumEpoch` response (API key 54), versions 0 to 1, flexible from 1.
     EndQuorumEpochResponse "EndQuorumEpochResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<EndQuorumEpochResponseTopicData>, at("topics");
-        /// Versions 1 and later; default empty; tag 0.
+        /// Where the leaders named in this response are reached. Versions 1 and later; default empty; tag 0.
         node_endpoints: Vec<NodeEndpoint>, at("nodeEndpoints").since(1).tag(0);
     }
 }
@@ -83,9 +84,9 @@ message!(EndQuorumEpochResponse: Response "EndQuorumEpoch" key 54, 0..=1, flexib
 structure! {
     /// An element of [`EndQuorumEpochResponse::topics`].
     EndQuorumEpochResponseTopicData "TopicData" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<EndQuorumEpochResponsePartitionData>, at("partitions");
     }
 }
@@ -93,11 +94,11 @@ structure! {
 structure! {
     /// An element of [`EndQuorumEpochResponseTopicData::partitions`].
     EndQuorumEpochResponsePartitionData "PartitionData" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// A broker's id. All versions; default 0.
+        /// The leader's id; -1 for none or unknown. All versions; default 0.
         leader_id: i32, at("leaderId");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
@@ -107,7 +108,7 @@ structure! {
 structure! {
     /// An element of [`EndQuorumEpochResponse::node_endpoints`].
     NodeEndpoint "NodeEndpoint" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         node_id: i32, at("nodeId");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");

@@ -7,30 +7,33 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `EndTxn` request (API key 26), versions 0 to 5, flexible from 3.
+    /// Body of an `EndTxn` request (API key 26), versions 0 to 5, flexible from 3. Commits or aborts a transaction
+    /// (KIP-98).
     EndTxnRequest "EndTxnRequest" {
-        /// A transactional id. All versions; default "".
+        /// The transactional id, chosen by the user. All versions; default "".
         transactional_id: SmolStr, at("transactionalId");
-        /// A producer's id. All versions; default 0.
+        /// The producer's id. All versions; default 0.
         producer_id: i64, at("producerId");
-        /// The producer's epoch. All versions; default 0.
+        /// The producer's epoch, which fences its earlier instances. All versions; default 0.
         producer_epoch: i16, at("producerEpoch");
-        /// All versions; default false.
+        /// Whether to commit; else the transaction is aborted. All versions; default false.
         committed: bool, at("committed");
     }
 }
 message!(EndTxnRequest: Request "EndTxn" key 26, 0..=5, flexible 3, answer EndTxnResponse);
 
 structure! {
-    /// Body of a `EndTxn` response (API key 26), versions 0 to 5, flexible from 3.
+    /// Body of an `EndTxn` response (API key 26), versions 0 to 5, flexible from 3.
     EndTxnResponse "EndTxnResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// A producer's id. Versions 5 and later; default -1; ignorable.
+        /// The producer id to go on with (KIP-890); -1 for none. Versions 5 and later; default -1; ignorable.
         producer_id: i64 = -1, at("producerId").since(5).or(-1).ignorable();
-        /// The producer's epoch. Versions 5 and later; default -1; ignorable.
+        /// The producer epoch to go on with, higher than before (KIP-890); -1 for none. Versions 5 and later; default
+        /// -1; ignorable.
         producer_epoch: i16 = -1, at("producerEpoch").since(5).or(-1).ignorable();
     }
 }

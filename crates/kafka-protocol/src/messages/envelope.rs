@@ -7,24 +7,25 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `Envelope` request (API key 58), version 0, flexible.
+    /// Body of an `Envelope` request (API key 58), version 0, flexible. Passes a client's request on to the controller
+    /// (KIP-590).
     EnvelopeRequest "EnvelopeRequest" {
-        /// All versions; default empty.
+        /// The request with its header; may hold secrets. All versions; default empty.
         request_data: Bytes, at("requestData");
-        /// All versions; nullable; default empty.
+        /// The client's user, as the broker has serialized it. All versions; nullable; default empty.
         request_principal: Option<Bytes> = Some(Bytes::new()), at("requestPrincipal").nullable();
-        /// All versions; default empty.
+        /// The client's address, as bytes. All versions; default empty.
         client_host_address: Bytes, at("clientHostAddress");
     }
 }
 message!(EnvelopeRequest: Request "Envelope" key 58, 0..=0, flexible 0, answer EnvelopeResponse);
 
 structure! {
-    /// Body of a `Envelope` response (API key 58), version 0, flexible.
+    /// Body of an `Envelope` response (API key 58), version 0, flexible.
     EnvelopeResponse "EnvelopeResponse" {
-        /// All versions; nullable; default null.
+        /// The response with its header; may hold secrets. All versions; nullable; default null.
         response_data: Option<Bytes>, at("responseData").nullable().or_null();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }

@@ -7,11 +7,11 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `ExpireDelegationToken` request (API key 40), versions 0 to 2, flexible from 2.
+    /// Body of an `ExpireDelegationToken` request (API key 40), versions 0 to 2, flexible from 2.
     ExpireDelegationTokenRequest "ExpireDelegationTokenRequest" {
-        /// All versions; default empty.
+        /// The token's signature, which serves as password. All versions; default empty.
         hmac: Bytes, at("hmac").secret();
-        /// In milliseconds. All versions; default 0.
+        /// In how long the token shall expire, in milliseconds; negative for at once. All versions; default 0.
         expiry_time_period_ms: i64, at("expiryTimePeriodMs");
     }
 }
@@ -19,13 +19,14 @@ message!(ExpireDelegationTokenRequest: Request "ExpireDelegationToken" key 40, 0
     ExpireDelegationTokenResponse);
 
 structure! {
-    /// Body of a `ExpireDelegationToken` response (API key 40), versions 0 to 2, flexible from 2.
+    /// Body of an `ExpireDelegationToken` response (API key 40), versions 0 to 2, flexible from 2.
     ExpireDelegationTokenResponse "ExpireDelegationTokenResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When the token expires, in milliseconds since 1970 (UTC). All versions; default 0.
         expiry_timestamp_ms: i64, at("expiryTimestampMs");
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
     }
 }

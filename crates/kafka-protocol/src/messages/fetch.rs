@@ -8,31 +8,39 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `Fetch` request (API key 1), versions 0 to 18, flexible from 12.
+    /// Body of a `Fetch` request (API key 1), versions 0 to 18, flexible from 12. Reads record batches of partitions,
+    /// most cheaply in a fetch session, whose requests name only what has changed (KIP-227). Followers replicate with
+    /// it, too.
     FetchRequest "FetchRequest" {
-        /// The cluster's id. Versions 12 and later; nullable; default null; tag 0; ignorable.
+        /// The cluster's id, where replicas of the metadata log check it; null from clients. Versions 12 and later;
+        /// nullable; default null; tag 0; ignorable.
         cluster_id: Option<SmolStr>, at("clusterId").since(12).nullable().tag(0).or_null().ignorable();
-        /// A broker's id. Versions 0 to 14; default -1.
+        /// The broker id of a follower; -1 from a consumer. Versions 0 to 14; default -1.
         replica_id: i32 = -1, at("replicaId").versions(0, 14).or(-1);
-        /// Versions 15 and later; default all defaults; tag 1.
+        /// Which follower asks; all defaults from a consumer. Versions 15 and later; default all defaults; tag 1.
         replica_state: ReplicaState, at("replicaState").since(15).tag(1);
-        /// In milliseconds. All versions; default 0.
+        /// How long the broker may wait for `min_bytes` to be there, in milliseconds. All versions; default 0.
         max_wait_ms: i32, at("maxWaitMs");
-        /// In bytes. All versions; default 0.
+        /// For how many bytes of records the broker waits, `max_wait_ms` at most. All versions; default 0.
         min_bytes: i32, at("minBytes");
-        /// In bytes. Versions 3 and later; default 2147483647; ignorable.
+        /// How many bytes of records to return; a first batch that is larger is returned all the same (KIP-74).
+        /// Versions 3 and later; default 2147483647; ignorable.
         max_bytes: i32 = i32::MAX, at("maxBytes").since(3).or(i32::MAX as i64).ignorable();
-        /// 0 reads uncommitted records too, 1 committed ones only. Versions 4 and later; default 0; ignorable.
+        /// Which records count: 0 all of them (read uncommitted), 1 those not in open or aborted transactions (read
+        /// committed). Versions 4 and later; default 0; ignorable.
         isolation_level: i8, at("isolationLevel").since(4).ignorable();
-        /// Versions 7 and later; default 0; ignorable.
+        /// The fetch session; 0 for none, or for a new one (KIP-227). Versions 7 and later; default 0; ignorable.
         session_id: i32, at("sessionId").since(7).ignorable();
-        /// Versions 7 and later; default -1; ignorable.
+        /// The number of the request within its session: 0 for a full request that begins one, -1 for a full request
+        /// without one (and the end of the one it names), else one more than the last (KIP-227). Versions 7 and later;
+        /// default -1; ignorable.
         session_epoch: i32 = -1, at("sessionEpoch").since(7).or(-1).ignorable();
-        /// All versions; default empty.
+        /// The partitions to read; within a session only those that are new or changed. All versions; default empty.
         topics: Vec<FetchTopic>, at("topics");
-        /// Versions 7 and later; default empty.
+        /// Partitions to take out of the session (KIP-227). Versions 7 and later; default empty.
         forgotten_topics_data: Vec<ForgottenTopic>, at("forgottenTopicsData").since(7);
-        /// The client's rack. Versions 11 and later; default ""; ignorable.
+        /// The consumer's rack, for the leader to name a replica nearby (KIP-392); empty for none. Versions 11 and
+        /// later; default ""; ignorable.
         rack_id: SmolStr, at("rackId").since(11).ignorable();
     }
 }
@@ -41,9 +49,9 @@ message!(FetchRequest: Request "Fetch" key 1, 0..=18, flexible 12, answer FetchR
 structure! {
     /// The value of [`FetchRequest::replica_state`].
     ReplicaState "ReplicaState" {
-        /// A broker's id. All versions; default -1.
+        /// The broker id of a follower; -1 from a consumer. All versions; default -1.
         replica_id: i32 = -1, at("replicaId").or(-1);
-        /// All versions; default -1.
+        /// The follower's broker epoch; -1 for none. All versions; default -1.
         replica_epoch: i64 = -1, at("replicaEpoch").or(-1);
     }
 }
@@ -51,11 +59,11 @@ structure! {
 structure! {
     /// An element of [`FetchRequest::topics`].
     FetchTopic "FetchTopic" {
-        /// A topic's name. Versions 0 to 12; default ""; ignorable.
+        /// The topic's name. Versions 0 to 12; default ""; ignorable.
         topic: SmolStr, at("topic").versions(0, 12).ignorable();
-        /// A topic's id. Versions 13 and later; default zero; ignorable.
+        /// The topic's id (KIP-516). Versions 13 and later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(13).ignorable();
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<FetchPartition>, at("partitions");
     }
 }
@@ -63,23 +71,25 @@ structure! {
 structure! {
     /// An element of [`FetchTopic::partitions`].
     FetchPartition "FetchPartition" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
-        /// The leader epoch that the client knows, to fence stale ones; -1 for none. Versions 9 and later; default -1;
-        /// ignorable.
+        /// The leader epoch that the client knows, by which the broker fences those who are behind, or says that it is
+        /// behind itself; -1 for not checked (KIP-320). Versions 9 and later; default -1; ignorable.
         current_leader_epoch: i32 = -1, at("currentLeaderEpoch").since(9).or(-1).ignorable();
-        /// All versions; default 0.
+        /// The offset to read from. All versions; default 0.
         fetch_offset: i64, at("fetchOffset");
-        /// Versions 12 and later; default -1.
+        /// The leader epoch of the last record that a follower has, for the leader to see where their logs part
+        /// (KIP-595); -1 from a consumer. Versions 12 and later; default -1.
         last_fetched_epoch: i32 = -1, at("lastFetchedEpoch").since(12).or(-1);
-        /// The first offset of the log. Versions 5 and later; default -1; ignorable.
+        /// The first offset of the follower's log; -1 from a consumer. Versions 5 and later; default -1; ignorable.
         log_start_offset: i64 = -1, at("logStartOffset").since(5).or(-1).ignorable();
-        /// In bytes. All versions; default 0.
+        /// How many bytes of the partition's records to return; the response's first batch may be larger. All versions;
+        /// default 0.
         partition_max_bytes: i32, at("partitionMaxBytes");
-        /// Versions 17 and later; default zero; tag 0; ignorable.
+        /// The id of the replica's log directory; zero for none. Versions 17 and later; default zero; tag 0; ignorable.
         replica_directory_id: Uuid, at("replicaDirectoryId").since(17).tag(0).ignorable();
-        /// The first offset that not all in-sync replicas have. Versions 18 and later; default 9223372036854775807; tag
-        /// 1; ignorable.
+        /// The high watermark that the follower knows: -1 for unknown, `i64::MAX` where it does not say. Versions 18
+        /// and later; default 9223372036854775807; tag 1; ignorable.
         high_watermark: i64 = i64::MAX, at("highWatermark").since(18).tag(1).or(i64::MAX).ignorable();
     }
 }
@@ -87,11 +97,11 @@ structure! {
 structure! {
     /// An element of [`FetchRequest::forgotten_topics_data`].
     ForgottenTopic "ForgottenTopic" {
-        /// A topic's name. Versions 0 to 12; default ""; ignorable.
+        /// The topic's name. Versions 0 to 12; default ""; ignorable.
         topic: SmolStr, at("topic").versions(0, 12).ignorable();
-        /// A topic's id. Versions 13 and later; default zero; ignorable.
+        /// The topic's id (KIP-516). Versions 13 and later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(13).ignorable();
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }
@@ -99,15 +109,18 @@ structure! {
 structure! {
     /// Body of a `Fetch` response (API key 1), versions 0 to 18, flexible from 12.
     FetchResponse "FetchResponse" {
-        /// How long a quota held the request back, in milliseconds. Versions 1 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 1 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(1).ignorable();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). Versions 7 and later; default 0; ignorable.
+        /// What went wrong with the request as a whole, such as its session: an [`ErrorCode`](crate::ErrorCode); 0 for
+        /// nothing. Versions 7 and later; default 0; ignorable.
         error_code: i16, at("errorCode").since(7).ignorable();
-        /// Versions 7 and later; default 0.
+        /// The fetch session for the next request; 0 for none (KIP-227). Versions 7 and later; default 0.
         session_id: i32, at("sessionId").since(7);
-        /// All versions; default empty.
+        /// What was read; within a session only the partitions with something new. All versions; default empty.
         responses: Vec<FetchableTopicResponse>, at("responses");
-        /// Versions 16 and later; default empty; tag 0.
+        /// Where the leaders named in `current_leader` are reached (KIP-951). Versions 16 and later; default empty; tag
+        /// 0.
         node_endpoints: Vec<NodeEndpoint>, at("nodeEndpoints").since(16).tag(0);
     }
 }
@@ -116,11 +129,11 @@ message!(FetchResponse: Response "Fetch" key 1, 0..=18, flexible 12);
 structure! {
     /// An element of [`FetchResponse::responses`].
     FetchableTopicResponse "FetchableTopicResponse" {
-        /// A topic's name. Versions 0 to 12; default ""; ignorable.
+        /// The topic's name. Versions 0 to 12; default ""; ignorable.
         topic: SmolStr, at("topic").versions(0, 12).ignorable();
-        /// A topic's id. Versions 13 and later; default zero; ignorable.
+        /// The topic's id (KIP-516). Versions 13 and later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(13).ignorable();
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<PartitionData>, at("partitions");
     }
 }
@@ -128,28 +141,35 @@ structure! {
 structure! {
     /// An element of [`FetchableTopicResponse::partitions`].
     PartitionData "PartitionData" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// The first offset that not all in-sync replicas have. All versions; default 0.
+        /// The first offset that not all replicas in sync have: consumers see the records before it; -1 for unknown.
+        /// All versions; default 0.
         high_watermark: i64, at("highWatermark");
-        /// The first offset of a transaction that is still open. Versions 4 and later; default -1; ignorable.
+        /// The offset before which every transaction is decided: readers of committed records see those before it; -1
+        /// for unknown. Versions 4 and later; default -1; ignorable.
         last_stable_offset: i64 = -1, at("lastStableOffset").since(4).or(-1).ignorable();
-        /// The first offset of the log. Versions 5 and later; default -1; ignorable.
+        /// The first offset of the log; -1 for unknown. Versions 5 and later; default -1; ignorable.
         log_start_offset: i64 = -1, at("logStartOffset").since(5).or(-1).ignorable();
-        /// Versions 12 and later; default all defaults; tag 0.
+        /// Where the follower's log parts from the leader's: it must cut its own there and fetch again; all defaults
+        /// for nowhere. Versions 12 and later; default all defaults; tag 0.
         diverging_epoch: EpochEndOffset, at("divergingEpoch").since(12).tag(0);
+        /// The partition's leader, where it is not the broker asked or has another epoch; -1 for unknown (KIP-951).
         /// Versions 12 and later; default all defaults; tag 1.
         current_leader: LeaderIdAndEpoch, at("currentLeader").since(12).tag(1);
+        /// The snapshot of the metadata log to fetch in place of records that are deleted; all defaults for none.
         /// Versions 12 and later; default all defaults; tag 2.
         snapshot_id: SnapshotId, at("snapshotId").since(12).tag(2);
-        /// Versions 4 and later; nullable; default empty; ignorable.
+        /// The aborted transactions with records among these, for readers of committed ones; else null. Versions 4 and
+        /// later; nullable; default empty; ignorable.
         aborted_transactions: Option<Vec<AbortedTransaction>> = Some(Vec::new()),
             at("abortedTransactions").since(4).nullable().ignorable();
-        /// A broker's id. Versions 11 and later; default -1.
+        /// The broker to fetch from in place of the leader (KIP-392); -1 for none. Versions 11 and later; default -1.
         preferred_read_replica: i32 = -1, at("preferredReadReplica").since(11).or(-1);
-        /// Record batches, one after the other. All versions; nullable; default null.
+        /// Record batches, one after the other. The first may begin before the offset that was asked for, the last may
+        /// be cut short. All versions; nullable; default null.
         records: Option<Bytes>, at("records").nullable().or_null();
     }
 }
@@ -157,9 +177,9 @@ structure! {
 structure! {
     /// The value of [`PartitionData::diverging_epoch`].
     EpochEndOffset "EpochEndOffset" {
-        /// All versions; default -1.
+        /// The last epoch in common; -1 for none. All versions; default -1.
         epoch: i32 = -1, at("epoch").or(-1);
-        /// All versions; default -1.
+        /// The offset after the epoch's last record; -1 for unknown. All versions; default -1.
         end_offset: i64 = -1, at("endOffset").or(-1);
     }
 }
@@ -167,7 +187,7 @@ structure! {
 structure! {
     /// The value of [`PartitionData::current_leader`].
     LeaderIdAndEpoch "LeaderIdAndEpoch" {
-        /// A broker's id. All versions; default -1.
+        /// The leader's id; -1 for none or unknown. All versions; default -1.
         leader_id: i32 = -1, at("leaderId").or(-1);
         /// The epoch of the partition's leader. All versions; default -1.
         leader_epoch: i32 = -1, at("leaderEpoch").or(-1);
@@ -177,9 +197,9 @@ structure! {
 structure! {
     /// The value of [`PartitionData::snapshot_id`].
     SnapshotId "SnapshotId" {
-        /// All versions; default -1.
+        /// The offset after the last one that the snapshot covers. All versions; default -1.
         end_offset: i64 = -1, at("endOffset").or(-1);
-        /// All versions; default -1.
+        /// The leader epoch of the last record that the snapshot covers. All versions; default -1.
         epoch: i32 = -1, at("epoch").or(-1);
     }
 }
@@ -187,9 +207,9 @@ structure! {
 structure! {
     /// An element of [`PartitionData::aborted_transactions`].
     AbortedTransaction "AbortedTransaction" {
-        /// A producer's id. All versions; default 0.
+        /// The producer's id. All versions; default 0.
         producer_id: i64, at("producerId");
-        /// All versions; default 0.
+        /// The offset of the transaction's first record in the partition. All versions; default 0.
         first_offset: i64, at("firstOffset");
     }
 }
@@ -197,13 +217,13 @@ structure! {
 structure! {
     /// An element of [`FetchResponse::node_endpoints`].
     NodeEndpoint "NodeEndpoint" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         node_id: i32, at("nodeId");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
         /// A port. All versions; default 0.
         port: i32, at("port");
-        /// The rack of a broker. All versions; nullable; default null.
+        /// The broker's rack; null for none. All versions; nullable; default null.
         rack: Option<SmolStr>, at("rack").nullable().or_null();
     }
 }

@@ -8,15 +8,16 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `FetchSnapshot` request (API key 59), versions 0 to 1, flexible.
+    /// Body of a `FetchSnapshot` request (API key 59), versions 0 to 1, flexible. Reads a snapshot of the metadata log
+    /// (KIP-630).
     FetchSnapshotRequest "FetchSnapshotRequest" {
         /// The cluster's id. All versions; nullable; default null; tag 0.
         cluster_id: Option<SmolStr>, at("clusterId").nullable().tag(0).or_null();
-        /// A broker's id. All versions; default -1.
+        /// The broker with the replica. All versions; default -1.
         replica_id: i32 = -1, at("replicaId").or(-1);
-        /// In bytes. All versions; default 2147483647.
+        /// How many bytes to return of all snapshots. All versions; default 2147483647.
         max_bytes: i32 = i32::MAX, at("maxBytes").or(i32::MAX as i64);
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<FetchSnapshotRequestTopicSnapshot>, at("topics");
     }
 }
@@ -25,9 +26,9 @@ message!(FetchSnapshotRequest: Request "FetchSnapshot" key 59, 0..=1, flexible 0
 structure! {
     /// An element of [`FetchSnapshotRequest::topics`].
     FetchSnapshotRequestTopicSnapshot "TopicSnapshot" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<FetchSnapshotRequestPartitionSnapshot>, at("partitions");
     }
 }
@@ -35,15 +36,16 @@ structure! {
 structure! {
     /// An element of [`FetchSnapshotRequestTopicSnapshot::partitions`].
     FetchSnapshotRequestPartitionSnapshot "PartitionSnapshot" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
-        /// The leader epoch that the client knows, to fence stale ones; -1 for none. All versions; default 0.
+        /// The leader epoch that the client knows, by which the broker fences those who are behind, or says that it is
+        /// behind itself; -1 for not checked (KIP-320). All versions; default 0.
         current_leader_epoch: i32, at("currentLeaderEpoch");
-        /// All versions; default all defaults.
+        /// Which snapshot. All versions; default all defaults.
         snapshot_id: SnapshotId, at("snapshotId");
-        /// All versions; default 0.
+        /// The position in the snapshot, in bytes. All versions; default 0.
         position: i64, at("position");
-        /// Versions 1 and later; default zero; tag 0; ignorable.
+        /// The id of the replica's log directory; zero for none. Versions 1 and later; default zero; tag 0; ignorable.
         replica_directory_id: Uuid, at("replicaDirectoryId").since(1).tag(0).ignorable();
     }
 }
@@ -52,9 +54,9 @@ structure! {
     /// The value of [`FetchSnapshotRequestPartitionSnapshot::snapshot_id`],
     /// [`FetchSnapshotResponsePartitionSnapshot::snapshot_id`].
     SnapshotId "SnapshotId" {
-        /// All versions; default 0.
+        /// The offset after the last one that the snapshot covers. All versions; default 0.
         end_offset: i64, at("endOffset");
-        /// All versions; default 0.
+        /// The leader epoch of the last record that the snapshot covers. All versions; default 0.
         epoch: i32, at("epoch");
     }
 }
@@ -62,13 +64,14 @@ structure! {
 structure! {
     /// Body of a `FetchSnapshot` response (API key 59), versions 0 to 1, flexible.
     FetchSnapshotResponse "FetchSnapshotResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs").ignorable();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<FetchSnapshotResponseTopicSnapshot>, at("topics");
-        /// Versions 1 and later; default empty; tag 0.
+        /// Where the leaders named in this response are reached. Versions 1 and later; default empty; tag 0.
         node_endpoints: Vec<NodeEndpoint>, at("nodeEndpoints").since(1).tag(0);
     }
 }
@@ -77,9 +80,9 @@ message!(FetchSnapshotResponse: Response "FetchSnapshot" key 59, 0..=1, flexible
 structure! {
     /// An element of [`FetchSnapshotResponse::topics`].
     FetchSnapshotResponseTopicSnapshot "TopicSnapshot" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<FetchSnapshotResponsePartitionSnapshot>, at("partitions");
     }
 }
@@ -87,19 +90,20 @@ structure! {
 structure! {
     /// An element of [`FetchSnapshotResponseTopicSnapshot::partitions`].
     FetchSnapshotResponsePartitionSnapshot "PartitionSnapshot" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         index: i32, at("index");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default all defaults.
+        /// Which snapshot. All versions; default all defaults.
         snapshot_id: SnapshotId, at("snapshotId");
-        /// All versions; default all defaults; tag 0.
+        /// The leader that the broker knows, in place of the one that was addressed. All versions; default all
+        /// defaults; tag 0.
         current_leader: LeaderIdAndEpoch, at("currentLeader").tag(0);
-        /// All versions; default 0.
+        /// The size of the snapshot, in bytes. All versions; default 0.
         size: i64, at("size");
-        /// All versions; default 0.
+        /// The position in the snapshot, in bytes. All versions; default 0.
         position: i64, at("position");
-        /// All versions; default empty.
+        /// The snapshot's bytes from there on; batches may be cut short at both ends. All versions; default empty.
         unaligned_records: Bytes, at("unalignedRecords");
     }
 }
@@ -107,7 +111,7 @@ structure! {
 structure! {
     /// The value of [`FetchSnapshotResponsePartitionSnapshot::current_leader`].
     LeaderIdAndEpoch "LeaderIdAndEpoch" {
-        /// A broker's id. All versions; default 0.
+        /// The leader's id; -1 for none or unknown. All versions; default 0.
         leader_id: i32, at("leaderId");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
@@ -117,7 +121,7 @@ structure! {
 structure! {
     /// An element of [`FetchSnapshotResponse::node_endpoints`].
     NodeEndpoint "NodeEndpoint" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         node_id: i32, at("nodeId");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");

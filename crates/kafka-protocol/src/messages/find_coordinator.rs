@@ -7,13 +7,15 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `FindCoordinator` request (API key 10), versions 0 to 6, flexible from 3.
+    /// Body of a `FindCoordinator` request (API key 10), versions 0 to 6, flexible from 3. Asks any broker which one
+    /// coordinates a group or a transactional id; from version 4 on for many at once (KIP-699).
     FindCoordinatorRequest "FindCoordinatorRequest" {
-        /// Versions 0 to 3; default "".
+        /// The group's id or the transactional id. Versions 0 to 3; default "".
         key: SmolStr, at("key").versions(0, 3);
-        /// Versions 1 and later; default 0.
+        /// What the keys are: 0 groups, 1 transactional ids, 2 partitions of share groups (KIP-932). Versions 1 and
+        /// later; default 0.
         key_type: i8, at("keyType").since(1);
-        /// Versions 4 and later; default empty.
+        /// The ids of the groups, or the transactional ids. Versions 4 and later; default empty.
         coordinator_keys: Vec<SmolStr>, at("coordinatorKeys").since(4);
     }
 }
@@ -22,20 +24,21 @@ message!(FindCoordinatorRequest: Request "FindCoordinator" key 10, 0..=6, flexib
 structure! {
     /// Body of a `FindCoordinator` response (API key 10), versions 0 to 6, flexible from 3.
     FindCoordinatorResponse "FindCoordinatorResponse" {
-        /// How long a quota held the request back, in milliseconds. Versions 1 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 1 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(1).ignorable();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). Versions 0 to 3; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. Versions 0 to 3; default 0.
         error_code: i16, at("errorCode").versions(0, 3);
         /// What went wrong, in words. Versions 1 to 3; nullable; default ""; ignorable.
         error_message: Option<SmolStr> = Some(SmolStr::default()),
             at("errorMessage").versions(1, 3).nullable().ignorable();
-        /// A broker's id. Versions 0 to 3; default 0.
+        /// The coordinator's broker id; -1 for none. Versions 0 to 3; default 0.
         node_id: i32, at("nodeId").versions(0, 3);
         /// A host name or address. Versions 0 to 3; default "".
         host: SmolStr, at("host").versions(0, 3);
         /// A port. Versions 0 to 3; default 0.
         port: i32, at("port").versions(0, 3);
-        /// Versions 4 and later; default empty.
+        /// The coordinator of each key, or why there is none (KIP-699). Versions 4 and later; default empty.
         coordinators: Vec<Coordinator>, at("coordinators").since(4);
     }
 }
@@ -44,15 +47,15 @@ message!(FindCoordinatorResponse: Response "FindCoordinator" key 10, 0..=6, flex
 structure! {
     /// An element of [`FindCoordinatorResponse::coordinators`].
     Coordinator "Coordinator" {
-        /// All versions; default "".
+        /// The key that was asked for. All versions; default "".
         key: SmolStr, at("key");
-        /// A broker's id. All versions; default 0.
+        /// The coordinator's broker id; -1 for none. All versions; default 0.
         node_id: i32, at("nodeId");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
         /// A port. All versions; default 0.
         port: i32, at("port");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable().ignorable();

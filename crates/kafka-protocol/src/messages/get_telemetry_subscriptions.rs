@@ -7,9 +7,10 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `GetTelemetrySubscriptions` request (API key 71), version 0, flexible.
+    /// Body of a `GetTelemetrySubscriptions` request (API key 71), version 0, flexible. Asks which of its metrics a
+    /// client shall push, and how often (KIP-714).
     GetTelemetrySubscriptionsRequest "GetTelemetrySubscriptionsRequest" {
-        /// All versions; default zero.
+        /// The id of the client instance; zero to be given one. All versions; default zero.
         client_instance_id: Uuid, at("clientInstanceId");
     }
 }
@@ -19,23 +20,26 @@ message!(GetTelemetrySubscriptionsRequest: Request "GetTelemetrySubscriptions" k
 structure! {
     /// Body of a `GetTelemetrySubscriptions` response (API key 71), version 0, flexible.
     GetTelemetrySubscriptionsResponse "GetTelemetrySubscriptionsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default zero.
+        /// The id of the client instance, given by the broker. All versions; default zero.
         client_instance_id: Uuid, at("clientInstanceId");
-        /// All versions; default 0.
+        /// Which set of metrics the broker asked for. All versions; default 0.
         subscription_id: i32, at("subscriptionId");
-        /// All versions; default empty.
+        /// The codecs that the broker takes, the preferred first: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd. All
+        /// versions; default empty.
         accepted_compression_types: Vec<i8>, at("acceptedCompressionTypes");
-        /// In milliseconds. All versions; default 0.
+        /// How often to push, in milliseconds. All versions; default 0.
         push_interval_ms: i32, at("pushIntervalMs");
-        /// In bytes. All versions; default 0.
+        /// How many bytes a push may have. All versions; default 0.
         telemetry_max_bytes: i32, at("telemetryMaxBytes");
-        /// All versions; default false.
+        /// Whether sums count from the last push on; else from the beginning. All versions; default false.
         delta_temporality: bool, at("deltaTemporality");
-        /// All versions; default empty.
+        /// Prefixes of the names of wanted metrics; one empty prefix for all metrics, empty for none. All versions;
+        /// default empty.
         requested_metrics: Vec<SmolStr>, at("requestedMetrics");
     }
 }

@@ -9,13 +9,14 @@ use crate::{Message, MessageType};
 structure! {
     /// What stands before the body of a request, versions 0 to 2, flexible from 2.
     RequestHeader "RequestHeader" {
-        /// All versions; default 0.
+        /// The API key of the body that follows. All versions; default 0.
         request_api_key: i16, at("requestApiKey");
-        /// All versions; default 0.
+        /// The version of the body that follows. All versions; default 0.
         request_api_version: i16, at("requestApiVersion");
-        /// All versions; default 0.
+        /// A number chosen by the client, which the response repeats. All versions; default 0.
         correlation_id: i32, at("correlationId");
-        /// Versions 1 and later; nullable; default "".
+        /// The client's name, for the broker's logs, metrics and quotas; null for none. Versions 1 and later; nullable;
+        /// default "".
         client_id: Option<SmolStr> = Some(SmolStr::default()), at("clientId").since(1).nullable().inflexible();
     }
 }
@@ -24,7 +25,7 @@ message!(RequestHeader: Header "RequestHeader", 0..=2, flexible 2);
 structure! {
     /// What stands before the body of a response, versions 0 to 1, flexible from 1.
     ResponseHeader "ResponseHeader" {
-        /// All versions; default 0.
+        /// The number of the request that is answered. All versions; default 0.
         correlation_id: i32, at("correlationId");
     }
 }

@@ -7,15 +7,17 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `Heartbeat` request (API key 12), versions 0 to 4, flexible from 4.
+    /// Body of a `Heartbeat` request (API key 12), versions 0 to 4, flexible from 4. Keeps a member in its classic
+    /// group, and learns of rebalances by `REBALANCE_IN_PROGRESS`.
     HeartbeatRequest "HeartbeatRequest" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// The group's generation. All versions; default 0.
+        /// The group's generation, one more after each rebalance. All versions; default 0.
         generation_id: i32, at("generationId");
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
-        /// The static member's id, chosen by the user. Versions 3 and later; nullable; default null.
+        /// The static member's id, chosen by the user; null for a dynamic member (KIP-345). Versions 3 and later;
+        /// nullable; default null.
         group_instance_id: Option<SmolStr>, at("groupInstanceId").since(3).nullable().or_null();
     }
 }
@@ -24,9 +26,10 @@ message!(HeartbeatRequest: Request "Heartbeat" key 12, 0..=4, flexible 4, answer
 structure! {
     /// Body of a `Heartbeat` response (API key 12), versions 0 to 4, flexible from 4.
     HeartbeatResponse "HeartbeatResponse" {
-        /// How long a quota held the request back, in milliseconds. Versions 1 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 1 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(1).ignorable();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }

@@ -7,9 +7,10 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `IncrementalAlterConfigs` request (API key 44), versions 0 to 1, flexible from 1.
+    /// Body of an `IncrementalAlterConfigs` request (API key 44), versions 0 to 1, flexible from 1. Changes single
+    /// entries in the configuration of topics, brokers and other things (KIP-339).
     IncrementalAlterConfigsRequest "IncrementalAlterConfigsRequest" {
-        /// All versions; default empty.
+        /// The things to configure. All versions; default empty.
         resources: Vec<AlterConfigsResource>, at("resources");
         /// Whether to check the request without doing it. All versions; default false.
         validate_only: bool, at("validateOnly");
@@ -21,11 +22,13 @@ message!(IncrementalAlterConfigsRequest: Request "IncrementalAlterConfigs" key 4
 structure! {
     /// An element of [`IncrementalAlterConfigsRequest::resources`].
     AlterConfigsResource "AlterConfigsResource" {
-        /// All versions; default 0.
+        /// What is configured: 2 a topic, 4 a broker, 8 a broker's loggers, 16 client metrics, 32 a group. All
+        /// versions; default 0.
         resource_type: i8, at("resourceType");
-        /// All versions; default "".
+        /// The resource's name, such as a topic's, or a broker's id; empty for the default of all brokers. All
+        /// versions; default "".
         resource_name: SmolStr, at("resourceName");
-        /// All versions; default empty.
+        /// The entries. All versions; default empty.
         configs: Vec<AlterableConfig>, at("configs");
     }
 }
@@ -33,21 +36,24 @@ structure! {
 structure! {
     /// An element of [`AlterConfigsResource::configs`].
     AlterableConfig "AlterableConfig" {
-        /// All versions; default "".
+        /// The entry's name, such as `retention.ms`. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default 0.
+        /// What to do: 0 sets the value, 1 goes back to the default, 2 appends to a list, 3 takes out of a list. All
+        /// versions; default 0.
         config_operation: i8, at("configOperation");
-        /// All versions; nullable; default "".
+        /// Its value, as text, or what to append to it or take out of it; null for going back to the default; may be a
+        /// secret. All versions; nullable; default "".
         value: Option<SmolStr> = Some(SmolStr::default()), at("value").nullable();
     }
 }
 
 structure! {
-    /// Body of a `IncrementalAlterConfigs` response (API key 44), versions 0 to 1, flexible from 1.
+    /// Body of an `IncrementalAlterConfigs` response (API key 44), versions 0 to 1, flexible from 1.
     IncrementalAlterConfigsResponse "IncrementalAlterConfigsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         responses: Vec<AlterConfigsResourceResponse>, at("responses");
     }
 }
@@ -56,13 +62,15 @@ message!(IncrementalAlterConfigsResponse: Response "IncrementalAlterConfigs" key
 structure! {
     /// An element of [`IncrementalAlterConfigsResponse::responses`].
     AlterConfigsResourceResponse "AlterConfigsResourceResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();
-        /// All versions; default 0.
+        /// What is configured: 2 a topic, 4 a broker, 8 a broker's loggers, 16 client metrics, 32 a group. All
+        /// versions; default 0.
         resource_type: i8, at("resourceType");
-        /// All versions; default "".
+        /// The resource's name, such as a topic's, or a broker's id; empty for the default of all brokers. All
+        /// versions; default "".
         resource_name: SmolStr, at("resourceName");
     }
 }

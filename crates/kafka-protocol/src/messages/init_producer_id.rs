@@ -7,19 +7,25 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `InitProducerId` request (API key 22), versions 0 to 6, flexible from 2, unstable from 6.
+    /// Body of an `InitProducerId` request (API key 22), versions 0 to 6, flexible from 2, unstable from 6. Gets a
+    /// producer id for idempotent or transactional writing (KIP-98).
     InitProducerIdRequest "InitProducerIdRequest" {
-        /// A transactional id. All versions; nullable; default "".
+        /// The transactional id, chosen by the user; null for a producer that is only idempotent. All versions;
+        /// nullable; default "".
         transactional_id: Option<SmolStr> = Some(SmolStr::default()), at("transactionalId").nullable();
-        /// In milliseconds. All versions; default 0.
+        /// How long a transaction may be open before the coordinator aborts it, in milliseconds; without a
+        /// transactional id of no meaning. All versions; default 0.
         transaction_timeout_ms: i32, at("transactionTimeoutMs");
-        /// A producer's id. Versions 3 and later; default -1.
+        /// The producer's id so far, to get a higher epoch for it (KIP-360); -1 for none. Versions 3 and later; default
+        /// -1.
         producer_id: i64 = -1, at("producerId").since(3).or(-1);
-        /// The producer's epoch. Versions 3 and later; default -1.
+        /// The producer's epoch so far (KIP-360); -1 for none. Versions 3 and later; default -1.
         producer_epoch: i16 = -1, at("producerEpoch").since(3).or(-1);
+        /// Whether the producer takes part in two-phase commits, so that its transactions never time out (KIP-939).
         /// Versions 6 and later; default false.
         enable_2pc: bool, at("enable2Pc").since(6);
-        /// Versions 6 and later; default false.
+        /// Whether to keep a transaction that is still open, in place of aborting it (KIP-939). Versions 6 and later;
+        /// default false.
         keep_prepared_txn: bool, at("keepPreparedTxn").since(6);
     }
 }
@@ -27,19 +33,21 @@ message!(InitProducerIdRequest: Request "InitProducerId" key 22, 0..=6, flexible
     InitProducerIdResponse);
 
 structure! {
-    /// Body of a `InitProducerId` response (API key 22), versions 0 to 6, flexible from 2, unstable from 6.
+    /// Body of an `InitProducerId` response (API key 22), versions 0 to 6, flexible from 2, unstable from 6.
     InitProducerIdResponse "InitProducerIdResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs").ignorable();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// A producer's id. All versions; default -1.
+        /// The producer's id from now on; -1 on an error. All versions; default -1.
         producer_id: i64 = -1, at("producerId").or(-1);
-        /// The producer's epoch. All versions; default 0.
+        /// The producer's epoch, which fences its earlier instances. All versions; default 0.
         producer_epoch: i16, at("producerEpoch");
-        /// A producer's id. Versions 6 and later; default -1.
+        /// The producer id of the transaction that was kept; -1 for none (KIP-939). Versions 6 and later; default -1.
         ongoing_txn_producer_id: i64 = -1, at("ongoingTxnProducerId").since(6).or(-1);
-        /// Versions 6 and later; default -1.
+        /// The producer epoch of the transaction that was kept; -1 for none (KIP-939). Versions 6 and later; default
+        /// -1.
         ongoing_txn_producer_epoch: i16 = -1, at("ongoingTxnProducerEpoch").since(6).or(-1);
     }
 }

@@ -7,11 +7,11 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `InitializeShareGroupState` request (API key 83), version 0, flexible.
+    /// Body of an `InitializeShareGroupState` request (API key 83), version 0, flexible.
     InitializeShareGroupStateRequest "InitializeShareGroupStateRequest" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<InitializeStateData>, at("topics");
     }
 }
@@ -21,9 +21,9 @@ message!(InitializeShareGroupStateRequest: Request "InitializeShareGroupState" k
 structure! {
     /// An element of [`InitializeShareGroupStateRequest::topics`].
     InitializeStateData "InitializeStateData" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<PartitionData>, at("partitions");
     }
 }
@@ -31,19 +31,19 @@ structure! {
 structure! {
     /// An element of [`InitializeStateData::partitions`].
     PartitionData "PartitionData" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
-        /// All versions; default 0.
+        /// The version of the share group's state of the partition. All versions; default 0.
         state_epoch: i32, at("stateEpoch");
-        /// All versions; default 0.
+        /// The first offset. All versions; default 0.
         start_offset: i64, at("startOffset");
     }
 }
 
 structure! {
-    /// Body of a `InitializeShareGroupState` response (API key 83), version 0, flexible.
+    /// Body of an `InitializeShareGroupState` response (API key 83), version 0, flexible.
     InitializeShareGroupStateResponse "InitializeShareGroupStateResponse" {
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         results: Vec<InitializeStateResult>, at("results");
     }
 }
@@ -52,9 +52,9 @@ message!(InitializeShareGroupStateResponse: Response "InitializeShareGroupState"
 structure! {
     /// An element of [`InitializeShareGroupStateResponse::results`].
     InitializeStateResult "InitializeStateResult" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<PartitionResult>, at("partitions");
     }
 }
@@ -62,9 +62,9 @@ structure! {
 structure! {
     /// An element of [`InitializeStateResult::partitions`].
     PartitionResult "PartitionResult" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();

@@ -8,23 +8,29 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `JoinGroup` request (API key 11), versions 0 to 9, flexible from 6.
+    /// Body of a `JoinGroup` request (API key 11), versions 0 to 9, flexible from 6. Enters a classic consumer group,
+    /// or enters it anew in a rebalance; the answer comes when all members have. The first time it may be
+    /// `MEMBER_ID_REQUIRED`, with the member id to ask again with (KIP-394).
     JoinGroupRequest "JoinGroupRequest" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// In milliseconds. All versions; default 0.
+        /// After how long without a heartbeat the coordinator drops the member, in milliseconds. All versions; default
+        /// 0.
         session_timeout_ms: i32, at("sessionTimeoutMs");
-        /// In milliseconds. Versions 1 and later; default -1; ignorable.
+        /// How long members have to join anew in a rebalance, in milliseconds; -1 for the session timeout. Versions 1
+        /// and later; default -1; ignorable.
         rebalance_timeout_ms: i32 = -1, at("rebalanceTimeoutMs").since(1).or(-1).ignorable();
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id, as given by the coordinator; empty to be given one (KIP-394). All versions; default "".
         member_id: SmolStr, at("memberId");
-        /// The static member's id, chosen by the user. Versions 5 and later; nullable; default null.
+        /// The static member's id, chosen by the user; null for a dynamic member (KIP-345). Versions 5 and later;
+        /// nullable; default null.
         group_instance_id: Option<SmolStr>, at("groupInstanceId").since(5).nullable().or_null();
-        /// All versions; default "".
+        /// What kind of group it is, such as `consumer`. All versions; default "".
         protocol_type: SmolStr, at("protocolType");
-        /// All versions; default empty.
+        /// The assignment strategies that the member supports, the preferred one first. All versions; default empty.
         protocols: Vec<JoinGroupRequestProtocol>, at("protocols");
-        /// Versions 8 and later; nullable; default null; ignorable.
+        /// Why the member joins, in words, for the broker's log (KIP-800). Versions 8 and later; nullable; default
+        /// null; ignorable.
         reason: Option<SmolStr>, at("reason").since(8).nullable().or_null().ignorable();
     }
 }
@@ -33,9 +39,10 @@ message!(JoinGroupRequest: Request "JoinGroup" key 11, 0..=9, flexible 6, answer
 structure! {
     /// An element of [`JoinGroupRequest::protocols`].
     JoinGroupRequestProtocol "JoinGroupRequestProtocol" {
-        /// All versions; default "".
+        /// The strategy's name, such as `range`. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// What the member tells the leader: for consumers a `ConsumerProtocolSubscription`, behind its version as
+        /// int16. All versions; default empty.
         metadata: Bytes, at("metadata");
     }
 }
@@ -43,23 +50,25 @@ structure! {
 structure! {
     /// Body of a `JoinGroup` response (API key 11), versions 0 to 9, flexible from 6.
     JoinGroupResponse "JoinGroupResponse" {
-        /// How long a quota held the request back, in milliseconds. Versions 2 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 2 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(2).ignorable();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// The group's generation. All versions; default -1.
+        /// The group's generation, one more after each rebalance; -1 on an error. All versions; default -1.
         generation_id: i32 = -1, at("generationId").or(-1);
-        /// Versions 7 and later; nullable; default null; ignorable.
+        /// What kind of group it is, such as `consumer`. Versions 7 and later; nullable; default null; ignorable.
         protocol_type: Option<SmolStr>, at("protocolType").since(7).nullable().or_null().ignorable();
-        /// All versions; nullable from 7; default "".
+        /// The assignment strategy that the group chose, such as `range`. All versions; nullable from 7; default "".
         protocol_name: Option<SmolStr> = Some(SmolStr::default()), at("protocolName").nullable_since(7);
-        /// All versions; default "".
+        /// The member id of the leader, which computes the assignment. All versions; default "".
         leader: SmolStr, at("leader");
-        /// Versions 9 and later; default false.
+        /// Whether the leader must leave the assignment as it is (KIP-814). Versions 9 and later; default false.
         skip_assignment: bool, at("skipAssignment").since(9);
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id from now on; with `MEMBER_ID_REQUIRED` the one to join with (KIP-394). All versions; default
+        /// "".
         member_id: SmolStr, at("memberId");
-        /// All versions; default empty.
+        /// All members, for the leader; empty for the others. All versions; default empty.
         members: Vec<JoinGroupResponseMember>, at("members");
     }
 }
@@ -68,11 +77,13 @@ message!(JoinGroupResponse: Response "JoinGroup" key 11, 0..=9, flexible 6);
 structure! {
     /// An element of [`JoinGroupResponse::members`].
     JoinGroupResponseMember "JoinGroupResponseMember" {
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
-        /// The static member's id, chosen by the user. Versions 5 and later; nullable; default null; ignorable.
+        /// The static member's id, chosen by the user; null for a dynamic member (KIP-345). Versions 5 and later;
+        /// nullable; default null; ignorable.
         group_instance_id: Option<SmolStr>, at("groupInstanceId").since(5).nullable().or_null().ignorable();
-        /// All versions; default empty.
+        /// What the member told of itself for the chosen strategy: for consumers a `ConsumerProtocolSubscription`,
+        /// behind its version as int16. All versions; default empty.
         metadata: Bytes, at("metadata");
     }
 }

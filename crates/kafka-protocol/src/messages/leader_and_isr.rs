@@ -9,21 +9,22 @@ use crate::{Message, MessageType, Uuid};
 structure! {
     /// Body of a `LeaderAndIsr` request (API key 4), versions 0 to 7, flexible from 4.
     LeaderAndIsrRequest "LeaderAndIsrRequest" {
-        /// A broker's id. All versions; default 0.
+        /// The controller's id. All versions; default 0.
         controller_id: i32, at("controllerId");
-        /// Versions 7 and later; default false.
+        /// Whether the controller is one of KRaft. Versions 7 and later; default false.
         is_kraft_controller: bool, at("isKRaftController").since(7);
-        /// All versions; default 0.
+        /// The controller's epoch. All versions; default 0.
         controller_epoch: i32, at("controllerEpoch");
-        /// Versions 2 and later; default -1; ignorable.
+        /// The broker's epoch, which each of its registrations raises; -1 for unknown. Versions 2 and later; default
+        /// -1; ignorable.
         broker_epoch: i64 = -1, at("brokerEpoch").since(2).or(-1).ignorable();
-        /// Versions 5 and later; default 0.
+        /// 0 for not told, 1 for some partitions, 2 for all. Versions 5 and later; default 0.
         r#type: i8, at("type").since(5);
-        /// Versions 0 to 1; default empty.
+        /// The partitions, and what to know of each. Versions 0 to 1; default empty.
         ungrouped_partition_states: Vec<LeaderAndIsrPartitionState>, at("ungroupedPartitionStates").versions(0, 1);
-        /// Versions 2 and later; default empty.
+        /// The topics, and what to know of each. Versions 2 and later; default empty.
         topic_states: Vec<LeaderAndIsrTopicState>, at("topicStates").since(2);
-        /// All versions; default empty.
+        /// Where the leaders are reached. All versions; default empty.
         live_leaders: Vec<LeaderAndIsrLiveLeader>, at("liveLeaders");
     }
 }
@@ -32,29 +33,29 @@ message!(LeaderAndIsrRequest: Request "LeaderAndIsr" key 4, 0..=7, flexible 4, a
 structure! {
     /// An element of [`LeaderAndIsrRequest::ungrouped_partition_states`], [`LeaderAndIsrTopicState::partition_states`].
     LeaderAndIsrPartitionState "LeaderAndIsrPartitionState" {
-        /// A topic's name. Versions 0 to 1; default ""; ignorable.
+        /// The topic's name. Versions 0 to 1; default ""; ignorable.
         topic_name: SmolStr, at("topicName").versions(0, 1).ignorable();
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// All versions; default 0.
+        /// The controller's epoch. All versions; default 0.
         controller_epoch: i32, at("controllerEpoch");
-        /// A broker's id. All versions; default 0.
+        /// The leader's broker id; -1 for none. All versions; default 0.
         leader: i32, at("leader");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
-        /// Ids of brokers. All versions; default empty.
+        /// The brokers in sync. All versions; default empty.
         isr: Vec<i32>, at("isr");
-        /// All versions; default 0.
+        /// The version of the partition's state, one more after each change. All versions; default 0.
         partition_epoch: i32, at("partitionEpoch");
-        /// Ids of brokers. All versions; default empty.
+        /// The brokers with a replica, the preferred leader first. All versions; default empty.
         replicas: Vec<i32>, at("replicas");
-        /// Ids of brokers. Versions 3 and later; default empty; ignorable.
+        /// The brokers that are to get a replica. Versions 3 and later; default empty; ignorable.
         adding_replicas: Vec<i32>, at("addingReplicas").since(3).ignorable();
-        /// Ids of brokers. Versions 3 and later; default empty; ignorable.
+        /// The brokers that are to lose their replica. Versions 3 and later; default empty; ignorable.
         removing_replicas: Vec<i32>, at("removingReplicas").since(3).ignorable();
-        /// Versions 1 and later; default false; ignorable.
+        /// Whether the replicas are new. Versions 1 and later; default false; ignorable.
         is_new: bool, at("isNew").since(1).ignorable();
-        /// Versions 6 and later; default 0.
+        /// 0 after a clean election, 1 while the leader recovers from an unclean one. Versions 6 and later; default 0.
         leader_recovery_state: i8, at("leaderRecoveryState").since(6);
     }
 }
@@ -62,11 +63,11 @@ structure! {
 structure! {
     /// An element of [`LeaderAndIsrRequest::topic_states`].
     LeaderAndIsrTopicState "LeaderAndIsrTopicState" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// A topic's id. Versions 5 and later; default zero; ignorable.
+        /// The topic's id (KIP-516). Versions 5 and later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(5).ignorable();
-        /// All versions; default empty.
+        /// The partitions, and what to know of each. All versions; default empty.
         partition_states: Vec<LeaderAndIsrPartitionState>, at("partitionStates");
     }
 }
@@ -74,9 +75,9 @@ structure! {
 structure! {
     /// An element of [`LeaderAndIsrRequest::live_leaders`].
     LeaderAndIsrLiveLeader "LeaderAndIsrLiveLeader" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
-        /// All versions; default "".
+        /// A host name or address. All versions; default "".
         host_name: SmolStr, at("hostName");
         /// A port. All versions; default 0.
         port: i32, at("port");
@@ -86,11 +87,11 @@ structure! {
 structure! {
     /// Body of a `LeaderAndIsr` response (API key 4), versions 0 to 7, flexible from 4.
     LeaderAndIsrResponse "LeaderAndIsrResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// Versions 0 to 4; default empty.
+        /// What became of each partition. Versions 0 to 4; default empty.
         partition_errors: Vec<LeaderAndIsrPartitionError>, at("partitionErrors").versions(0, 4);
-        /// Versions 5 and later; default empty.
+        /// The topics that this is about. Versions 5 and later; default empty.
         topics: Vec<LeaderAndIsrTopicError>, at("topics").since(5);
     }
 }
@@ -99,11 +100,11 @@ message!(LeaderAndIsrResponse: Response "LeaderAndIsr" key 4, 0..=7, flexible 4)
 structure! {
     /// An element of [`LeaderAndIsrResponse::partition_errors`], [`LeaderAndIsrTopicError::partition_errors`].
     LeaderAndIsrPartitionError "LeaderAndIsrPartitionError" {
-        /// A topic's name. Versions 0 to 4; default ""; ignorable.
+        /// The topic's name. Versions 0 to 4; default ""; ignorable.
         topic_name: SmolStr, at("topicName").versions(0, 4).ignorable();
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }
@@ -111,9 +112,9 @@ structure! {
 structure! {
     /// An element of [`LeaderAndIsrResponse::topics`].
     LeaderAndIsrTopicError "LeaderAndIsrTopicError" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// What became of each partition. All versions; default empty.
         partition_errors: Vec<LeaderAndIsrPartitionError>, at("partitionErrors");
     }
 }

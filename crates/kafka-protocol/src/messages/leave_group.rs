@@ -7,14 +7,14 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `LeaveGroup` request (API key 13), versions 0 to 5, flexible from 4.
+    /// Body of a `LeaveGroup` request (API key 13), versions 0 to 5, flexible from 4. Takes members out of a classic
+    /// group; from version 3 on many at once, static ones too (KIP-345).
     LeaveGroupRequest "LeaveGroupRequest" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. Versions 0 to 2; default
-        /// "".
+        /// The member's id. Versions 0 to 2; default "".
         member_id: SmolStr, at("memberId").versions(0, 2);
-        /// Versions 3 and later; default empty.
+        /// Who leaves (KIP-345). Versions 3 and later; default empty.
         members: Vec<MemberIdentity>, at("members").since(3);
     }
 }
@@ -23,11 +23,13 @@ message!(LeaveGroupRequest: Request "LeaveGroup" key 13, 0..=5, flexible 4, answ
 structure! {
     /// An element of [`LeaveGroupRequest::members`].
     MemberIdentity "MemberIdentity" {
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id; empty where the static member's id says who it is. All versions; default "".
         member_id: SmolStr, at("memberId");
-        /// The static member's id, chosen by the user. All versions; nullable; default null.
+        /// The static member's id, chosen by the user; null for a dynamic member (KIP-345). All versions; nullable;
+        /// default null.
         group_instance_id: Option<SmolStr>, at("groupInstanceId").nullable().or_null();
-        /// Versions 5 and later; nullable; default null; ignorable.
+        /// Why the member leaves, in words, for the broker's log (KIP-800). Versions 5 and later; nullable; default
+        /// null; ignorable.
         reason: Option<SmolStr>, at("reason").since(5).nullable().or_null().ignorable();
     }
 }
@@ -35,11 +37,12 @@ structure! {
 structure! {
     /// Body of a `LeaveGroup` response (API key 13), versions 0 to 5, flexible from 4.
     LeaveGroupResponse "LeaveGroupResponse" {
-        /// How long a quota held the request back, in milliseconds. Versions 1 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 1 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(1).ignorable();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// Versions 3 and later; default empty.
+        /// What became of each that was to leave. Versions 3 and later; default empty.
         members: Vec<MemberResponse>, at("members").since(3);
     }
 }
@@ -48,11 +51,12 @@ message!(LeaveGroupResponse: Response "LeaveGroup" key 13, 0..=5, flexible 4);
 structure! {
     /// An element of [`LeaveGroupResponse::members`].
     MemberResponse "MemberResponse" {
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
-        /// The static member's id, chosen by the user. All versions; nullable; default "".
+        /// The static member's id, chosen by the user; null for a dynamic member (KIP-345). All versions; nullable;
+        /// default "".
         group_instance_id: Option<SmolStr> = Some(SmolStr::default()), at("groupInstanceId").nullable();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }

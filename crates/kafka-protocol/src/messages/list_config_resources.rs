@@ -7,9 +7,9 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `ListConfigResources` request (API key 74), versions 0 to 1, flexible.
+    /// Body of a `ListConfigResources` request (API key 74), versions 0 to 1, flexible. Lists what can be configured.
     ListConfigResourcesRequest "ListConfigResourcesRequest" {
-        /// Versions 1 and later; default empty.
+        /// Only these types, by number as in `resource_type`; empty for any. Versions 1 and later; default empty.
         resource_types: Vec<i8>, at("resourceTypes").since(1);
     }
 }
@@ -19,11 +19,12 @@ message!(ListConfigResourcesRequest: Request "ListConfigResources" key 74, 0..=1
 structure! {
     /// Body of a `ListConfigResources` response (API key 74), versions 0 to 1, flexible.
     ListConfigResourcesResponse "ListConfigResourcesResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default empty.
+        /// What can be configured. All versions; default empty.
         config_resources: Vec<ConfigResource>, at("configResources");
     }
 }
@@ -32,9 +33,11 @@ message!(ListConfigResourcesResponse: Response "ListConfigResources" key 74, 0..
 structure! {
     /// An element of [`ListConfigResourcesResponse::config_resources`].
     ConfigResource "ConfigResource" {
-        /// All versions; default "".
+        /// The resource's name, such as a topic's, or a broker's id; empty for the default of all brokers. All
+        /// versions; default "".
         resource_name: SmolStr, at("resourceName");
-        /// Versions 1 and later; default 16; ignorable.
+        /// What is configured: 2 a topic, 4 a broker, 8 a broker's loggers, 16 client metrics, 32 a group. Versions 1
+        /// and later; default 16; ignorable.
         resource_type: i8 = 16, at("resourceType").since(1).or(16).ignorable();
     }
 }

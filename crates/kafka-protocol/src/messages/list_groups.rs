@@ -7,11 +7,13 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `ListGroups` request (API key 16), versions 0 to 5, flexible from 3.
+    /// Body of a `ListGroups` request (API key 16), versions 0 to 5, flexible from 3. Lists the groups that the broker
+    /// asked coordinates.
     ListGroupsRequest "ListGroupsRequest" {
-        /// Versions 4 and later; default empty.
+        /// Only groups in these states, by name; empty for any (KIP-518). Versions 4 and later; default empty.
         states_filter: Vec<SmolStr>, at("statesFilter").since(4);
-        /// Versions 5 and later; default empty.
+        /// Only groups of these types, such as `classic` or `consumer`; empty for any. Versions 5 and later; default
+        /// empty.
         types_filter: Vec<SmolStr>, at("typesFilter").since(5);
     }
 }
@@ -20,11 +22,12 @@ message!(ListGroupsRequest: Request "ListGroups" key 16, 0..=5, flexible 3, answ
 structure! {
     /// Body of a `ListGroups` response (API key 16), versions 0 to 5, flexible from 3.
     ListGroupsResponse "ListGroupsResponse" {
-        /// How long a quota held the request back, in milliseconds. Versions 1 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 1 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(1).ignorable();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default empty.
+        /// The groups. All versions; default empty.
         groups: Vec<ListedGroup>, at("groups");
     }
 }
@@ -33,13 +36,13 @@ message!(ListGroupsResponse: Response "ListGroups" key 16, 0..=5, flexible 3);
 structure! {
     /// An element of [`ListGroupsResponse::groups`].
     ListedGroup "ListedGroup" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// All versions; default "".
+        /// What kind of group it is, such as `consumer`; empty where nobody ever joined it. All versions; default "".
         protocol_type: SmolStr, at("protocolType");
-        /// Versions 4 and later; default ""; ignorable.
+        /// The group's state, such as `Stable` or `Empty`. Versions 4 and later; default ""; ignorable.
         group_state: SmolStr, at("groupState").since(4).ignorable();
-        /// Versions 5 and later; default ""; ignorable.
+        /// The group's type, such as `classic` or `consumer`. Versions 5 and later; default ""; ignorable.
         group_type: SmolStr, at("groupType").since(5).ignorable();
     }
 }

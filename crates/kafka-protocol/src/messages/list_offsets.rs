@@ -7,15 +7,18 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `ListOffsets` request (API key 2), versions 0 to 11, flexible from 6.
+    /// Body of a `ListOffsets` request (API key 2), versions 0 to 11, flexible from 6. Finds offsets by time, or the
+    /// ends of the log.
     ListOffsetsRequest "ListOffsetsRequest" {
-        /// A broker's id. All versions; default 0.
+        /// The broker id of a follower; -1 from a client. All versions; default 0.
         replica_id: i32, at("replicaId");
-        /// 0 reads uncommitted records too, 1 committed ones only. Versions 2 and later; default 0.
+        /// Which records count: 0 all of them (read uncommitted), 1 those not in open or aborted transactions (read
+        /// committed). Versions 2 and later; default 0.
         isolation_level: i8, at("isolationLevel").since(2);
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<ListOffsetsTopic>, at("topics");
-        /// In milliseconds. Versions 10 and later; default 0; ignorable.
+        /// How long the broker may look into remote storage, in milliseconds. Versions 10 and later; default 0;
+        /// ignorable.
         timeout_ms: i32, at("timeoutMs").since(10).ignorable();
     }
 }
@@ -24,9 +27,9 @@ message!(ListOffsetsRequest: Request "ListOffsets" key 2, 0..=11, flexible 6, an
 structure! {
     /// An element of [`ListOffsetsRequest::topics`].
     ListOffsetsTopic "ListOffsetsTopic" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<ListOffsetsPartition>, at("partitions");
     }
 }
@@ -34,14 +37,17 @@ structure! {
 structure! {
     /// An element of [`ListOffsetsTopic::partitions`].
     ListOffsetsPartition "ListOffsetsPartition" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// The leader epoch that the client knows, to fence stale ones; -1 for none. Versions 4 and later; default -1;
-        /// ignorable.
+        /// The leader epoch that the client knows, by which the broker fences those who are behind, or says that it is
+        /// behind itself; -1 for not checked (KIP-320). Versions 4 and later; default -1; ignorable.
         current_leader_epoch: i32 = -1, at("currentLeaderEpoch").since(4).or(-1).ignorable();
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// The time from which on the first record is looked for, in milliseconds since 1970 (UTC). Or -1 for the end
+        /// of what `isolation_level` lets see, -2 the first offset, -3 the record of the largest timestamp (version 7),
+        /// -4 the first offset on the broker's own disk (version 8), -5 the last offset in remote storage (version 9),
+        /// -6 the first offset that is not there yet (version 11). All versions; default 0.
         timestamp: i64, at("timestamp");
-        /// Version 0; default 1.
+        /// How many offsets to return at most. Version 0; default 1.
         max_num_offsets: i32 = 1, at("maxNumOffsets").versions(0, 0).or(1);
     }
 }
@@ -49,9 +55,10 @@ structure! {
 structure! {
     /// Body of a `ListOffsets` response (API key 2), versions 0 to 11, flexible from 6.
     ListOffsetsResponse "ListOffsetsResponse" {
-        /// How long a quota held the request back, in milliseconds. Versions 2 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 2 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(2).ignorable();
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<ListOffsetsTopicResponse>, at("topics");
     }
 }
@@ -60,9 +67,9 @@ message!(ListOffsetsResponse: Response "ListOffsets" key 2, 0..=11, flexible 6);
 structure! {
     /// An element of [`ListOffsetsResponse::topics`].
     ListOffsetsTopicResponse "ListOffsetsTopicResponse" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<ListOffsetsPartitionResponse>, at("partitions");
     }
 }
@@ -70,17 +77,18 @@ structure! {
 structure! {
     /// An element of [`ListOffsetsTopicResponse::partitions`].
     ListOffsetsPartitionResponse "ListOffsetsPartitionResponse" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// Version 0; default empty.
+        /// The offsets found, the largest first. Version 0; default empty.
         old_style_offsets: Vec<i64>, at("oldStyleOffsets").versions(0, 0);
-        /// Milliseconds since 1970 (UTC). Versions 1 and later; default -1.
+        /// The timestamp of the record found, in milliseconds since 1970 (UTC); -1 for none. Versions 1 and later;
+        /// default -1.
         timestamp: i64 = -1, at("timestamp").since(1).or(-1);
-        /// Versions 1 and later; default -1.
+        /// The offset found; -1 for none. Versions 1 and later; default -1.
         offset: i64 = -1, at("offset").since(1).or(-1);
-        /// The epoch of the partition's leader. Versions 4 and later; default -1.
+        /// The leader epoch of the record found; -1 for unknown (KIP-320). Versions 4 and later; default -1.
         leader_epoch: i32 = -1, at("leaderEpoch").since(4).or(-1);
     }
 }

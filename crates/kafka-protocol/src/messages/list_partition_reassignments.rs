@@ -7,11 +7,12 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `ListPartitionReassignments` request (API key 46), version 0, flexible.
+    /// Body of a `ListPartitionReassignments` request (API key 46), version 0, flexible. Lists the moves of replicas
+    /// that are under way (KIP-455).
     ListPartitionReassignmentsRequest "ListPartitionReassignmentsRequest" {
-        /// In milliseconds. All versions; default 60000.
+        /// How long the broker may take before it answers, in milliseconds. All versions; default 60000.
         timeout_ms: i32 = 60000, at("timeoutMs").or(60000);
-        /// All versions; nullable; default null.
+        /// The partitions to tell of; null for all. All versions; nullable; default null.
         topics: Option<Vec<ListPartitionReassignmentsTopics>>, at("topics").nullable().or_null();
     }
 }
@@ -21,9 +22,9 @@ message!(ListPartitionReassignmentsRequest: Request "ListPartitionReassignments"
 structure! {
     /// An element of [`ListPartitionReassignmentsRequest::topics`].
     ListPartitionReassignmentsTopics "ListPartitionReassignmentsTopics" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// Numbers of partitions within their topic. All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partition_indexes: Vec<i32>, at("partitionIndexes");
     }
 }
@@ -31,13 +32,14 @@ structure! {
 structure! {
     /// Body of a `ListPartitionReassignments` response (API key 46), version 0, flexible.
     ListPartitionReassignmentsResponse "ListPartitionReassignmentsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();
-        /// All versions; default empty.
+        /// The partitions whose replicas are on the move. All versions; default empty.
         topics: Vec<OngoingTopicReassignment>, at("topics");
     }
 }
@@ -46,9 +48,9 @@ message!(ListPartitionReassignmentsResponse: Response "ListPartitionReassignment
 structure! {
     /// An element of [`ListPartitionReassignmentsResponse::topics`].
     OngoingTopicReassignment "OngoingTopicReassignment" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<OngoingPartitionReassignment>, at("partitions");
     }
 }
@@ -56,13 +58,13 @@ structure! {
 structure! {
     /// An element of [`OngoingTopicReassignment::partitions`].
     OngoingPartitionReassignment "OngoingPartitionReassignment" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// Ids of brokers. All versions; default empty.
+        /// The brokers with a replica, the preferred leader first. All versions; default empty.
         replicas: Vec<i32>, at("replicas");
-        /// Ids of brokers. All versions; default empty.
+        /// The brokers that are to get a replica. All versions; default empty.
         adding_replicas: Vec<i32>, at("addingReplicas");
-        /// Ids of brokers. All versions; default empty.
+        /// The brokers that are to lose their replica. All versions; default empty.
         removing_replicas: Vec<i32>, at("removingReplicas");
     }
 }

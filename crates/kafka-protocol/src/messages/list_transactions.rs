@@ -7,15 +7,18 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `ListTransactions` request (API key 66), versions 0 to 2, flexible.
+    /// Body of a `ListTransactions` request (API key 66), versions 0 to 2, flexible. Lists the transactions that the
+    /// broker asked coordinates (KIP-664).
     ListTransactionsRequest "ListTransactionsRequest" {
-        /// All versions; default empty.
+        /// Only transactions in these states, by name; empty for any. All versions; default empty.
         state_filters: Vec<SmolStr>, at("stateFilters");
-        /// Ids of producers. All versions; default empty.
+        /// Only transactions of these producers; empty for any. All versions; default empty.
         producer_id_filters: Vec<i64>, at("producerIdFilters");
-        /// Versions 1 and later; default -1.
+        /// Only transactions that have been open for longer, in milliseconds; -1 for any (KIP-994). Versions 1 and
+        /// later; default -1.
         duration_filter: i64 = -1, at("durationFilter").since(1).or(-1);
-        /// Versions 2 and later; nullable; default null.
+        /// Only transactional ids that match this regular expression; null for any. Versions 2 and later; nullable;
+        /// default null.
         transactional_id_pattern: Option<SmolStr>, at("transactionalIdPattern").since(2).nullable().or_null();
     }
 }
@@ -25,13 +28,14 @@ message!(ListTransactionsRequest: Request "ListTransactions" key 66, 0..=2, flex
 structure! {
     /// Body of a `ListTransactions` response (API key 66), versions 0 to 2, flexible.
     ListTransactionsResponse "ListTransactionsResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default empty.
+        /// The states asked for that the broker does not know. All versions; default empty.
         unknown_state_filters: Vec<SmolStr>, at("unknownStateFilters");
-        /// All versions; default empty.
+        /// The transactions. All versions; default empty.
         transaction_states: Vec<TransactionState>, at("transactionStates");
     }
 }
@@ -40,11 +44,11 @@ message!(ListTransactionsResponse: Response "ListTransactions" key 66, 0..=2, fl
 structure! {
     /// An element of [`ListTransactionsResponse::transaction_states`].
     TransactionState "TransactionState" {
-        /// A transactional id. All versions; default "".
+        /// The transactional id, chosen by the user. All versions; default "".
         transactional_id: SmolStr, at("transactionalId");
-        /// A producer's id. All versions; default 0.
+        /// The producer's id. All versions; default 0.
         producer_id: i64, at("producerId");
-        /// All versions; default "".
+        /// The state of the transaction, such as `Ongoing`. All versions; default "".
         transaction_state: SmolStr, at("transactionState");
     }
 }

@@ -7,15 +7,20 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `Metadata` request (API key 3), versions 0 to 13, flexible from 9.
+    /// Body of a `Metadata` request (API key 3), versions 0 to 13, flexible from 9. Asks any broker which brokers there
+    /// are, and who leads which partitions.
     MetadataRequest "MetadataRequest" {
-        /// All versions; nullable from 1; default empty.
+        /// The topics to tell of; null for all of them, empty for none (in version 0 empty is all). All versions;
+        /// nullable from 1; default empty.
         topics: Option<Vec<MetadataRequestTopic>> = Some(Vec::new()), at("topics").nullable_since(1);
+        /// Whether topics that do not exist may be made, where the broker's `auto.create.topics.enable` allows it.
         /// Versions 4 and later; default true.
         allow_auto_topic_creation: bool = true, at("allowAutoTopicCreation").since(4).or(1);
-        /// Versions 8 to 10; default false.
+        /// Whether to answer with the operations that the caller may do on the cluster (KIP-430). Versions 8 to 10;
+        /// default false.
         include_cluster_authorized_operations: bool, at("includeClusterAuthorizedOperations").versions(8, 10);
-        /// Versions 8 and later; default false.
+        /// Whether to answer with the operations that the caller may do on each topic (KIP-430). Versions 8 and later;
+        /// default false.
         include_topic_authorized_operations: bool, at("includeTopicAuthorizedOperations").since(8);
     }
 }
@@ -24,9 +29,10 @@ message!(MetadataRequest: Request "Metadata" key 3, 0..=13, flexible 9, answer M
 structure! {
     /// An element of [`MetadataRequest::topics`].
     MetadataRequestTopic "MetadataRequestTopic" {
-        /// A topic's id. Versions 10 and later; default zero; ignorable.
+        /// The topic's id, for lookup by id (from version 12); zero for lookup by name (KIP-516). Versions 10 and
+        /// later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(10).ignorable();
-        /// A topic's name. All versions; nullable from 10; default "".
+        /// The topic's name; null for lookup by id. All versions; nullable from 10; default "".
         name: Option<SmolStr> = Some(SmolStr::default()), at("name").nullable_since(10);
     }
 }
@@ -34,20 +40,24 @@ structure! {
 structure! {
     /// Body of a `Metadata` response (API key 3), versions 0 to 13, flexible from 9.
     MetadataResponse "MetadataResponse" {
-        /// How long a quota held the request back, in milliseconds. Versions 3 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 3 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(3).ignorable();
-        /// All versions; default empty.
+        /// The brokers that are alive. All versions; default empty.
         brokers: Vec<MetadataResponseBroker>, at("brokers");
-        /// The cluster's id. Versions 2 and later; nullable; default null; ignorable.
+        /// The cluster's id; null for unknown. Versions 2 and later; nullable; default null; ignorable.
         cluster_id: Option<SmolStr>, at("clusterId").since(2).nullable().or_null().ignorable();
-        /// A broker's id. Versions 1 and later; default -1; ignorable.
+        /// The broker to send requests for the controller to; -1 for unknown. Versions 1 and later; default -1;
+        /// ignorable.
         controller_id: i32 = -1, at("controllerId").since(1).or(-1).ignorable();
-        /// All versions; default empty.
+        /// The topics asked for, those with an error too. All versions; default empty.
         topics: Vec<MetadataResponseTopic>, at("topics");
-        /// The operations that the caller may do on the cluster, a bit for each. Versions 8 to 10; default -2147483648.
+        /// The operations that the caller may do on the cluster, the bit of each one's number; `i32::MIN` where not
+        /// asked for (KIP-430). Versions 8 to 10; default -2147483648.
         cluster_authorized_operations: i32 = i32::MIN,
             at("clusterAuthorizedOperations").versions(8, 10).or(i32::MIN as i64);
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). Versions 13 and later; default 0; ignorable.
+        /// What went wrong with the request as a whole, such as `REBOOTSTRAP_REQUIRED` (KIP-1102): an
+        /// [`ErrorCode`](crate::ErrorCode); 0 for nothing. Versions 13 and later; default 0; ignorable.
         error_code: i16, at("errorCode").since(13).ignorable();
     }
 }
@@ -56,13 +66,13 @@ message!(MetadataResponse: Response "Metadata" key 3, 0..=13, flexible 9);
 structure! {
     /// An element of [`MetadataResponse::brokers`].
     MetadataResponseBroker "MetadataResponseBroker" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         node_id: i32, at("nodeId");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
         /// A port. All versions; default 0.
         port: i32, at("port");
-        /// The rack of a broker. Versions 1 and later; nullable; default null; ignorable.
+        /// The broker's rack; null for none. Versions 1 and later; nullable; default null; ignorable.
         rack: Option<SmolStr>, at("rack").since(1).nullable().or_null().ignorable();
     }
 }
@@ -70,18 +80,19 @@ structure! {
 structure! {
     /// An element of [`MetadataResponse::topics`].
     MetadataResponseTopic "MetadataResponseTopic" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// A topic's name. All versions; nullable from 12; default "".
+        /// The topic's name; null where the id asked for is unknown. All versions; nullable from 12; default "".
         name: Option<SmolStr> = Some(SmolStr::default()), at("name").nullable_since(12);
-        /// A topic's id. Versions 10 and later; default zero; ignorable.
+        /// The topic's id (KIP-516). Versions 10 and later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(10).ignorable();
-        /// Versions 1 and later; default false; ignorable.
+        /// Whether the topic is Kafka's own, such as `__consumer_offsets`. Versions 1 and later; default false;
+        /// ignorable.
         is_internal: bool, at("isInternal").since(1).ignorable();
-        /// All versions; default empty.
+        /// The topic's partitions, in any order. All versions; default empty.
         partitions: Vec<MetadataResponsePartition>, at("partitions");
-        /// The operations that the caller may do on the topic, a bit for each. Versions 8 and later; default
-        /// -2147483648.
+        /// The operations that the caller may do on the topic, the bit of each one's number; `i32::MIN` where not asked
+        /// for (KIP-430). Versions 8 and later; default -2147483648.
         topic_authorized_operations: i32 = i32::MIN, at("topicAuthorizedOperations").since(8).or(i32::MIN as i64);
     }
 }
@@ -89,15 +100,16 @@ structure! {
 structure! {
     /// An element of [`MetadataResponseTopic::partitions`].
     MetadataResponsePartition "MetadataResponsePartition" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// A broker's id. All versions; default 0.
+        /// The leader's broker id; -1 for none. All versions; default 0.
         leader_id: i32, at("leaderId");
-        /// The epoch of the partition's leader. Versions 7 and later; default -1; ignorable.
+        /// The leader's epoch, which each election raises; -1 for unknown (KIP-320). Versions 7 and later; default -1;
+        /// ignorable.
         leader_epoch: i32 = -1, at("leaderEpoch").since(7).or(-1).ignorable();
-        /// The brokers with a replica. All versions; default empty.
+        /// The brokers with a replica, the preferred leader first. All versions; default empty.
         replica_nodes: Vec<i32>, at("replicaNodes");
         /// The brokers in sync. All versions; default empty.
         isr_nodes: Vec<i32>, at("isrNodes");

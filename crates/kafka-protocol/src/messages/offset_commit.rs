@@ -7,20 +7,23 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `OffsetCommit` request (API key 8), versions 0 to 10, flexible from 8.
+    /// Body of an `OffsetCommit` request (API key 8), versions 0 to 10, flexible from 8. Stores a group's offsets; sent
+    /// to its coordinator.
     OffsetCommitRequest "OffsetCommitRequest" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
+        /// The member's generation, or its epoch in the protocol of KIP-848; -1 for a commit from outside of the group.
         /// Versions 1 and later; default -1; ignorable.
         generation_id_or_member_epoch: i32 = -1, at("generationIdOrMemberEpoch").since(1).or(-1).ignorable();
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. Versions 1 and later;
-        /// default ""; ignorable.
+        /// The member's id; empty for a commit from outside of the group. Versions 1 and later; default ""; ignorable.
         member_id: SmolStr, at("memberId").since(1).ignorable();
-        /// The static member's id, chosen by the user. Versions 7 and later; nullable; default null.
+        /// The static member's id, chosen by the user; null for a dynamic member (KIP-345). Versions 7 and later;
+        /// nullable; default null.
         group_instance_id: Option<SmolStr>, at("groupInstanceId").since(7).nullable().or_null();
-        /// In milliseconds. Versions 2 to 4; default -1; ignorable.
+        /// How long to keep the offsets, in milliseconds; -1 for as long as the broker is configured to. Versions 2 to
+        /// 4; default -1; ignorable.
         retention_time_ms: i64 = -1, at("retentionTimeMs").versions(2, 4).or(-1).ignorable();
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<OffsetCommitRequestTopic>, at("topics");
     }
 }
@@ -29,11 +32,11 @@ message!(OffsetCommitRequest: Request "OffsetCommit" key 8, 0..=10, flexible 8, 
 structure! {
     /// An element of [`OffsetCommitRequest::topics`].
     OffsetCommitRequestTopic "OffsetCommitRequestTopic" {
-        /// A topic's name. Versions 0 to 9; default ""; ignorable.
+        /// Versions 0 to 9; default ""; ignorable.
         name: SmolStr, at("name").versions(0, 9).ignorable();
-        /// A topic's id. Versions 10 and later; default zero; ignorable.
+        /// The topic's id (KIP-516). Versions 10 and later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(10).ignorable();
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<OffsetCommitRequestPartition>, at("partitions");
     }
 }
@@ -41,25 +44,27 @@ structure! {
 structure! {
     /// An element of [`OffsetCommitRequestTopic::partitions`].
     OffsetCommitRequestPartition "OffsetCommitRequestPartition" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// The offset to read next, as committed. All versions; default 0.
+        /// The offset of the next record to read. All versions; default 0.
         committed_offset: i64, at("committedOffset");
-        /// The leader epoch of the last record read, as committed. Versions 6 and later; default -1; ignorable.
+        /// The leader epoch of the last record read, as committed; -1 for unknown (KIP-320). Versions 6 and later;
+        /// default -1; ignorable.
         committed_leader_epoch: i32 = -1, at("committedLeaderEpoch").since(6).or(-1).ignorable();
-        /// Milliseconds since 1970 (UTC). Version 1; default -1.
+        /// When the commit was made, in milliseconds since 1970 (UTC); -1 for now. Version 1; default -1.
         commit_timestamp: i64 = -1, at("commitTimestamp").versions(1, 1).or(-1);
-        /// The user's words stored with a committed offset. All versions; nullable; default "".
+        /// The user's words, stored with the offset. All versions; nullable; default "".
         committed_metadata: Option<SmolStr> = Some(SmolStr::default()), at("committedMetadata").nullable();
     }
 }
 
 structure! {
-    /// Body of a `OffsetCommit` response (API key 8), versions 0 to 10, flexible from 8.
+    /// Body of an `OffsetCommit` response (API key 8), versions 0 to 10, flexible from 8.
     OffsetCommitResponse "OffsetCommitResponse" {
-        /// How long a quota held the request back, in milliseconds. Versions 3 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 3 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(3).ignorable();
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<OffsetCommitResponseTopic>, at("topics");
     }
 }
@@ -68,11 +73,11 @@ message!(OffsetCommitResponse: Response "OffsetCommit" key 8, 0..=10, flexible 8
 structure! {
     /// An element of [`OffsetCommitResponse::topics`].
     OffsetCommitResponseTopic "OffsetCommitResponseTopic" {
-        /// A topic's name. Versions 0 to 9; default ""; ignorable.
+        /// Versions 0 to 9; default ""; ignorable.
         name: SmolStr, at("name").versions(0, 9).ignorable();
-        /// A topic's id. Versions 10 and later; default zero; ignorable.
+        /// The topic's id (KIP-516). Versions 10 and later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(10).ignorable();
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<OffsetCommitResponsePartition>, at("partitions");
     }
 }
@@ -80,9 +85,9 @@ structure! {
 structure! {
     /// An element of [`OffsetCommitResponseTopic::partitions`].
     OffsetCommitResponsePartition "OffsetCommitResponsePartition" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }

@@ -7,11 +7,12 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `OffsetDelete` request (API key 47), version 0, never flexible.
+    /// Body of an `OffsetDelete` request (API key 47), version 0, never flexible. Deletes offsets that a group has
+    /// committed; sent to its coordinator (KIP-496).
     OffsetDeleteRequest "OffsetDeleteRequest" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<OffsetDeleteRequestTopic>, at("topics");
     }
 }
@@ -20,9 +21,9 @@ message!(OffsetDeleteRequest: Request "OffsetDelete" key 47, 0..=0, answer Offse
 structure! {
     /// An element of [`OffsetDeleteRequest::topics`].
     OffsetDeleteRequestTopic "OffsetDeleteRequestTopic" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<OffsetDeleteRequestPartition>, at("partitions");
     }
 }
@@ -30,19 +31,20 @@ structure! {
 structure! {
     /// An element of [`OffsetDeleteRequestTopic::partitions`].
     OffsetDeleteRequestPartition "OffsetDeleteRequestPartition" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
     }
 }
 
 structure! {
-    /// Body of a `OffsetDelete` response (API key 47), version 0, never flexible.
+    /// Body of an `OffsetDelete` response (API key 47), version 0, never flexible.
     OffsetDeleteResponse "OffsetDeleteResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs").ignorable();
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<OffsetDeleteResponseTopic>, at("topics");
     }
 }
@@ -51,9 +53,9 @@ message!(OffsetDeleteResponse: Response "OffsetDelete" key 47, 0..=0);
 structure! {
     /// An element of [`OffsetDeleteResponse::topics`].
     OffsetDeleteResponseTopic "OffsetDeleteResponseTopic" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<OffsetDeleteResponsePartition>, at("partitions");
     }
 }
@@ -61,9 +63,9 @@ structure! {
 structure! {
     /// An element of [`OffsetDeleteResponseTopic::partitions`].
     OffsetDeleteResponsePartition "OffsetDeleteResponsePartition" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }

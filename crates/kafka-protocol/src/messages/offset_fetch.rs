@@ -7,15 +7,18 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `OffsetFetch` request (API key 9), versions 0 to 10, flexible from 6.
+    /// Body of an `OffsetFetch` request (API key 9), versions 0 to 10, flexible from 6. Asks a group's coordinator for
+    /// the offsets that are committed; from version 8 on for many groups at once (KIP-709).
     OffsetFetchRequest "OffsetFetchRequest" {
-        /// A group's id. Versions 0 to 7; default "".
+        /// The group's id. Versions 0 to 7; default "".
         group_id: SmolStr, at("groupId").versions(0, 7);
-        /// Versions 0 to 7; nullable in versions 2 to 7; default empty.
+        /// The partitions to tell of; null for all with a committed offset. Versions 0 to 7; nullable in versions 2 to
+        /// 7; default empty.
         topics: Option<Vec<OffsetFetchRequestTopic>> = Some(Vec::new()), at("topics").versions(0, 7).nullable_in(2, 7);
-        /// Versions 8 and later; default empty.
+        /// The groups to tell of (KIP-709). Versions 8 and later; default empty.
         groups: Vec<OffsetFetchRequestGroup>, at("groups").since(8);
-        /// Versions 7 and later; default false.
+        /// Whether to refuse, with `UNSTABLE_OFFSET_COMMIT`, partitions whose offset an open transaction is about to
+        /// change (KIP-447). Versions 7 and later; default false.
         require_stable: bool, at("requireStable").since(7);
     }
 }
@@ -24,9 +27,9 @@ message!(OffsetFetchRequest: Request "OffsetFetch" key 9, 0..=10, flexible 6, an
 structure! {
     /// An element of [`OffsetFetchRequest::topics`].
     OffsetFetchRequestTopic "OffsetFetchRequestTopic" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// Numbers of partitions within their topic. All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partition_indexes: Vec<i32>, at("partitionIndexes");
     }
 }
@@ -34,14 +37,14 @@ structure! {
 structure! {
     /// An element of [`OffsetFetchRequest::groups`].
     OffsetFetchRequestGroup "OffsetFetchRequestGroup" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. Versions 9 and later;
-        /// nullable; default null; ignorable.
+        /// The member that asks, in the protocol of KIP-848; null for none. Versions 9 and later; nullable; default
+        /// null; ignorable.
         member_id: Option<SmolStr>, at("memberId").since(9).nullable().or_null().ignorable();
-        /// The member's epoch. Versions 9 and later; default -1; ignorable.
+        /// The epoch of the member that asks; -1 for none. Versions 9 and later; default -1; ignorable.
         member_epoch: i32 = -1, at("memberEpoch").since(9).or(-1).ignorable();
-        /// All versions; nullable; default empty.
+        /// The partitions to tell of; null for all with a committed offset. All versions; nullable; default empty.
         topics: Option<Vec<OffsetFetchRequestTopics>> = Some(Vec::new()), at("topics").nullable();
     }
 }
@@ -49,25 +52,26 @@ structure! {
 structure! {
     /// An element of [`OffsetFetchRequestGroup::topics`].
     OffsetFetchRequestTopics "OffsetFetchRequestTopics" {
-        /// A topic's name. Versions 0 to 9; default ""; ignorable.
+        /// Versions 0 to 9; default ""; ignorable.
         name: SmolStr, at("name").versions(0, 9).ignorable();
-        /// A topic's id. Versions 10 and later; default zero; ignorable.
+        /// The topic's id (KIP-516). Versions 10 and later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(10).ignorable();
-        /// Numbers of partitions within their topic. All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partition_indexes: Vec<i32>, at("partitionIndexes");
     }
 }
 
 structure! {
-    /// Body of a `OffsetFetch` response (API key 9), versions 0 to 10, flexible from 6.
+    /// Body of an `OffsetFetch` response (API key 9), versions 0 to 10, flexible from 6.
     OffsetFetchResponse "OffsetFetchResponse" {
-        /// How long a quota held the request back, in milliseconds. Versions 3 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 3 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(3).ignorable();
-        /// Versions 0 to 7; default empty.
+        /// The topics that this is about. Versions 0 to 7; default empty.
         topics: Vec<OffsetFetchResponseTopic>, at("topics").versions(0, 7);
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). Versions 2 to 7; default 0; ignorable.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. Versions 2 to 7; default 0; ignorable.
         error_code: i16, at("errorCode").versions(2, 7).ignorable();
-        /// Versions 8 and later; default empty.
+        /// What each group has committed (KIP-709). Versions 8 and later; default empty.
         groups: Vec<OffsetFetchResponseGroup>, at("groups").since(8);
     }
 }
@@ -76,9 +80,9 @@ message!(OffsetFetchResponse: Response "OffsetFetch" key 9, 0..=10, flexible 6);
 structure! {
     /// An element of [`OffsetFetchResponse::topics`].
     OffsetFetchResponseTopic "OffsetFetchResponseTopic" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<OffsetFetchResponsePartition>, at("partitions");
     }
 }
@@ -86,15 +90,16 @@ structure! {
 structure! {
     /// An element of [`OffsetFetchResponseTopic::partitions`].
     OffsetFetchResponsePartition "OffsetFetchResponsePartition" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// The offset to read next, as committed. All versions; default 0.
+        /// The offset of the next record to read; -1 for none committed. All versions; default 0.
         committed_offset: i64, at("committedOffset");
-        /// The leader epoch of the last record read, as committed. Versions 5 and later; default -1; ignorable.
+        /// The leader epoch of the last record read, as committed; -1 for unknown (KIP-320). Versions 5 and later;
+        /// default -1; ignorable.
         committed_leader_epoch: i32 = -1, at("committedLeaderEpoch").since(5).or(-1).ignorable();
-        /// All versions; nullable; default "".
+        /// The user's words, stored with the offset. All versions; nullable; default "".
         metadata: Option<SmolStr> = Some(SmolStr::default()), at("metadata").nullable();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }
@@ -102,11 +107,11 @@ structure! {
 structure! {
     /// An element of [`OffsetFetchResponse::groups`].
     OffsetFetchResponseGroup "OffsetFetchResponseGroup" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<OffsetFetchResponseTopics>, at("topics");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }
@@ -114,11 +119,11 @@ structure! {
 structure! {
     /// An element of [`OffsetFetchResponseGroup::topics`].
     OffsetFetchResponseTopics "OffsetFetchResponseTopics" {
-        /// A topic's name. Versions 0 to 9; default ""; ignorable.
+        /// Versions 0 to 9; default ""; ignorable.
         name: SmolStr, at("name").versions(0, 9).ignorable();
-        /// A topic's id. Versions 10 and later; default zero; ignorable.
+        /// The topic's id (KIP-516). Versions 10 and later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(10).ignorable();
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<OffsetFetchResponsePartitions>, at("partitions");
     }
 }
@@ -126,15 +131,15 @@ structure! {
 structure! {
     /// An element of [`OffsetFetchResponseTopics::partitions`].
     OffsetFetchResponsePartitions "OffsetFetchResponsePartitions" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// The offset to read next, as committed. All versions; default 0.
+        /// The offset of the next record to read; -1 for none committed. All versions; default 0.
         committed_offset: i64, at("committedOffset");
-        /// The leader epoch of the last record read, as committed. All versions; default -1.
+        /// The leader epoch of the last record read, as committed; -1 for unknown (KIP-320). All versions; default -1.
         committed_leader_epoch: i32 = -1, at("committedLeaderEpoch").or(-1).ignorable();
-        /// All versions; nullable; default "".
+        /// The user's words, stored with the offset. All versions; nullable; default "".
         metadata: Option<SmolStr> = Some(SmolStr::default()), at("metadata").nullable();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }

@@ -7,11 +7,13 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `OffsetForLeaderEpoch` request (API key 23), versions 0 to 4, flexible from 4.
+    /// Body of an `OffsetForLeaderEpoch` request (API key 23), versions 0 to 4, flexible from 4. Asks leaders where a
+    /// leader epoch ends, by which followers and consumers find out whether the log was cut behind their back (KIP-101,
+    /// KIP-320).
     OffsetForLeaderEpochRequest "OffsetForLeaderEpochRequest" {
-        /// A broker's id. Versions 3 and later; default -2; ignorable.
+        /// The broker id of a follower; -1 from a consumer. Versions 3 and later; default -2; ignorable.
         replica_id: i32 = -2, at("replicaId").since(3).or(-2).ignorable();
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<OffsetForLeaderTopic>, at("topics");
     }
 }
@@ -21,9 +23,9 @@ message!(OffsetForLeaderEpochRequest: Request "OffsetForLeaderEpoch" key 23, 0..
 structure! {
     /// An element of [`OffsetForLeaderEpochRequest::topics`].
     OffsetForLeaderTopic "OffsetForLeaderTopic" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic: SmolStr, at("topic");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<OffsetForLeaderPartition>, at("partitions");
     }
 }
@@ -31,22 +33,23 @@ structure! {
 structure! {
     /// An element of [`OffsetForLeaderTopic::partitions`].
     OffsetForLeaderPartition "OffsetForLeaderPartition" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
-        /// The leader epoch that the client knows, to fence stale ones; -1 for none. Versions 2 and later; default -1;
-        /// ignorable.
+        /// The leader epoch that the client knows, by which the broker fences those who are behind, or says that it is
+        /// behind itself; -1 for not checked (KIP-320). Versions 2 and later; default -1; ignorable.
         current_leader_epoch: i32 = -1, at("currentLeaderEpoch").since(2).or(-1).ignorable();
-        /// The epoch of the partition's leader. All versions; default 0.
+        /// The leader epoch whose end is asked for. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
     }
 }
 
 structure! {
-    /// Body of a `OffsetForLeaderEpoch` response (API key 23), versions 0 to 4, flexible from 4.
+    /// Body of an `OffsetForLeaderEpoch` response (API key 23), versions 0 to 4, flexible from 4.
     OffsetForLeaderEpochResponse "OffsetForLeaderEpochResponse" {
-        /// How long a quota held the request back, in milliseconds. Versions 2 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 2 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(2).ignorable();
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<OffsetForLeaderTopicResult>, at("topics");
     }
 }
@@ -55,9 +58,9 @@ message!(OffsetForLeaderEpochResponse: Response "OffsetForLeaderEpoch" key 23, 0
 structure! {
     /// An element of [`OffsetForLeaderEpochResponse::topics`].
     OffsetForLeaderTopicResult "OffsetForLeaderTopicResult" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic: SmolStr, at("topic");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<EpochEndOffset>, at("partitions");
     }
 }
@@ -65,13 +68,14 @@ structure! {
 structure! {
     /// An element of [`OffsetForLeaderTopicResult::partitions`].
     EpochEndOffset "EpochEndOffset" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
-        /// The epoch of the partition's leader. Versions 1 and later; default -1; ignorable.
+        /// The largest leader epoch in the log that is not above the one asked for; -1 for unknown. Versions 1 and
+        /// later; default -1; ignorable.
         leader_epoch: i32 = -1, at("leaderEpoch").since(1).or(-1).ignorable();
-        /// All versions; default -1.
+        /// The offset after the epoch's last record; -1 for unknown. All versions; default -1.
         end_offset: i64 = -1, at("endOffset").or(-1);
     }
 }

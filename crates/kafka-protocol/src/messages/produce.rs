@@ -8,15 +8,17 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `Produce` request (API key 0), versions 0 to 13, flexible from 9.
+    /// Body of a `Produce` request (API key 0), versions 0 to 13, flexible from 9. Appends record batches to
+    /// partitions, each of whose leader is the broker asked. With `acks` 0 there is no response.
     ProduceRequest "ProduceRequest" {
-        /// A transactional id. Versions 3 and later; nullable; default null.
+        /// The transactional id; null outside of transactions (KIP-98). Versions 3 and later; nullable; default null.
         transactional_id: Option<SmolStr>, at("transactionalId").since(3).nullable().or_null();
-        /// All versions; default 0.
+        /// Who must have the records before the broker answers: 0 nobody, and there is no answer; 1 the leader; -1 all
+        /// replicas in sync. All versions; default 0.
         acks: i16, at("acks");
-        /// In milliseconds. All versions; default 0.
+        /// How long the broker may wait for `acks`, in milliseconds. All versions; default 0.
         timeout_ms: i32, at("timeoutMs");
-        /// All versions; default empty.
+        /// The topics to write to. All versions; default empty.
         topic_data: Vec<TopicProduceData>, at("topicData");
     }
 }
@@ -25,11 +27,11 @@ message!(ProduceRequest: Request "Produce" key 0, 0..=13, flexible 9, answer Pro
 structure! {
     /// An element of [`ProduceRequest::topic_data`].
     TopicProduceData "TopicProduceData" {
-        /// A topic's name. Versions 0 to 12; default ""; ignorable.
+        /// Versions 0 to 12; default ""; ignorable.
         name: SmolStr, at("name").versions(0, 12).ignorable();
-        /// A topic's id. Versions 13 and later; default zero; ignorable.
+        /// The topic's id (KIP-516). Versions 13 and later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(13).ignorable();
-        /// All versions; default empty.
+        /// The partitions to write to. All versions; default empty.
         partition_data: Vec<PartitionProduceData>, at("partitionData");
     }
 }
@@ -37,9 +39,10 @@ structure! {
 structure! {
     /// An element of [`TopicProduceData::partition_data`].
     PartitionProduceData "PartitionProduceData" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         index: i32, at("index");
-        /// Record batches, one after the other. All versions; nullable; default null.
+        /// The records to append: from version 3 on exactly one batch, of format 2. All versions; nullable; default
+        /// null.
         records: Option<Bytes>, at("records").nullable().or_null();
     }
 }
@@ -47,11 +50,13 @@ structure! {
 structure! {
     /// Body of a `Produce` response (API key 0), versions 0 to 13, flexible from 9.
     ProduceResponse "ProduceResponse" {
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         responses: Vec<TopicProduceResponse>, at("responses");
-        /// How long a quota held the request back, in milliseconds. Versions 1 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 1 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(1).ignorable();
-        /// Versions 10 and later; default empty; tag 0.
+        /// Where the leaders named in `current_leader` are reached (KIP-951). Versions 10 and later; default empty; tag
+        /// 0.
         node_endpoints: Vec<NodeEndpoint>, at("nodeEndpoints").since(10).tag(0);
     }
 }
@@ -60,11 +65,11 @@ message!(ProduceResponse: Response "Produce" key 0, 0..=13, flexible 9);
 structure! {
     /// An element of [`ProduceResponse::responses`].
     TopicProduceResponse "TopicProduceResponse" {
-        /// A topic's name. Versions 0 to 12; default ""; ignorable.
+        /// Versions 0 to 12; default ""; ignorable.
         name: SmolStr, at("name").versions(0, 12).ignorable();
-        /// A topic's id. Versions 13 and later; default zero; ignorable.
+        /// The topic's id (KIP-516). Versions 13 and later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(13).ignorable();
-        /// All versions; default empty.
+        /// What became of each partition's records. All versions; default empty.
         partition_responses: Vec<PartitionProduceResponse>, at("partitionResponses");
     }
 }
@@ -72,21 +77,24 @@ structure! {
 structure! {
     /// An element of [`TopicProduceResponse::partition_responses`].
     PartitionProduceResponse "PartitionProduceResponse" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         index: i32, at("index");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default 0.
+        /// The offset of the first record; -1 where nothing was appended. All versions; default 0.
         base_offset: i64, at("baseOffset");
-        /// In milliseconds. Versions 2 and later; default -1; ignorable.
+        /// When the broker appended the records, in milliseconds since 1970 (UTC); -1 where the topic keeps the
+        /// producer's timestamps. Versions 2 and later; default -1; ignorable.
         log_append_time_ms: i64 = -1, at("logAppendTimeMs").since(2).or(-1).ignorable();
-        /// The first offset of the log. Versions 5 and later; default -1; ignorable.
+        /// The first offset of the log; -1 for unknown. Versions 5 and later; default -1; ignorable.
         log_start_offset: i64 = -1, at("logStartOffset").since(5).or(-1).ignorable();
-        /// Versions 8 and later; default empty; ignorable.
+        /// The records because of which the batch was refused (KIP-467). Versions 8 and later; default empty;
+        /// ignorable.
         record_errors: Vec<BatchIndexAndErrorMessage>, at("recordErrors").since(8).ignorable();
-        /// What went wrong, in words. Versions 8 and later; nullable; default null; ignorable.
+        /// Why the batch was refused, in words. Versions 8 and later; nullable; default null; ignorable.
         error_message: Option<SmolStr>, at("errorMessage").since(8).nullable().or_null().ignorable();
-        /// Versions 10 and later; default all defaults; tag 0.
+        /// The partition's leader, where it is not the broker asked (KIP-951). Versions 10 and later; default all
+        /// defaults; tag 0.
         current_leader: LeaderIdAndEpoch, at("currentLeader").since(10).tag(0);
     }
 }
@@ -94,9 +102,9 @@ structure! {
 structure! {
     /// An element of [`PartitionProduceResponse::record_errors`].
     BatchIndexAndErrorMessage "BatchIndexAndErrorMessage" {
-        /// All versions; default 0.
+        /// The record's place in its batch, from 0. All versions; default 0.
         batch_index: i32, at("batchIndex");
-        /// All versions; nullable; default null.
+        /// What is wrong with the record, in words. All versions; nullable; default null.
         batch_index_error_message: Option<SmolStr>, at("batchIndexErrorMessage").nullable().or_null();
     }
 }
@@ -104,7 +112,7 @@ structure! {
 structure! {
     /// The value of [`PartitionProduceResponse::current_leader`].
     LeaderIdAndEpoch "LeaderIdAndEpoch" {
-        /// A broker's id. All versions; default -1.
+        /// The leader's id; -1 for none or unknown. All versions; default -1.
         leader_id: i32 = -1, at("leaderId").or(-1);
         /// The epoch of the partition's leader. All versions; default -1.
         leader_epoch: i32 = -1, at("leaderEpoch").or(-1);
@@ -114,13 +122,13 @@ structure! {
 structure! {
     /// An element of [`ProduceResponse::node_endpoints`].
     NodeEndpoint "NodeEndpoint" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         node_id: i32, at("nodeId");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
         /// A port. All versions; default 0.
         port: i32, at("port");
-        /// The rack of a broker. All versions; nullable; default null.
+        /// The broker's rack; null for none. All versions; nullable; default null.
         rack: Option<SmolStr>, at("rack").nullable().or_null();
     }
 }

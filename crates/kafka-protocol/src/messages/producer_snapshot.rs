@@ -7,9 +7,9 @@ use crate::{Message, MessageType};
 structure! {
     /// Kafka's `ProducerSnapshot`, version 1, never flexible.
     ProducerSnapshot "ProducerSnapshot" {
-        /// All versions; default 0.
+        /// The checksum of what follows. All versions; default 0.
         crc: u32, at("crc");
-        /// All versions; default empty.
+        /// The producers that the partition remembers. All versions; default empty.
         producer_entries: Vec<ProducerEntry>, at("producerEntries");
     }
 }
@@ -18,21 +18,21 @@ message!(ProducerSnapshot: Data "ProducerSnapshot", 1..=1);
 structure! {
     /// An element of [`ProducerSnapshot::producer_entries`].
     ProducerEntry "ProducerEntry" {
-        /// All versions; default 0.
+        /// The producer's id. All versions; default 0.
         producer_id: i64, at("producerId");
-        /// All versions; default 0.
+        /// The producer's epoch. All versions; default 0.
         epoch: i16, at("epoch");
-        /// All versions; default 0.
+        /// The sequence number of the last record. All versions; default 0.
         last_sequence: i32, at("lastSequence");
-        /// All versions; default 0.
+        /// The offset of the last record. All versions; default 0.
         last_offset: i64, at("lastOffset");
-        /// All versions; default 0.
+        /// The last offset of the last batch minus its first. All versions; default 0.
         offset_delta: i32, at("offsetDelta");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// The timestamp of the last batch, in milliseconds since 1970 (UTC). All versions; default 0.
         timestamp: i64, at("timestamp");
-        /// All versions; default 0.
+        /// The epoch of the transaction coordinator. All versions; default 0.
         coordinator_epoch: i32, at("coordinatorEpoch");
-        /// All versions; default 0.
+        /// The first offset of the open transaction; -1 for none. All versions; default 0.
         current_txn_first_offset: i64, at("currentTxnFirstOffset");
     }
 }

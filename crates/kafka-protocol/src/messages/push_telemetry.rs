@@ -7,17 +7,18 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `PushTelemetry` request (API key 72), version 0, flexible.
+    /// Body of a `PushTelemetry` request (API key 72), version 0, flexible. Pushes a client's metrics to a broker
+    /// (KIP-714).
     PushTelemetryRequest "PushTelemetryRequest" {
-        /// All versions; default zero.
+        /// The id of the client instance, given by the broker. All versions; default zero.
         client_instance_id: Uuid, at("clientInstanceId");
-        /// All versions; default 0.
+        /// Which set of metrics the broker asked for. All versions; default 0.
         subscription_id: i32, at("subscriptionId");
-        /// All versions; default false.
+        /// Whether this is the client's last push. All versions; default false.
         terminating: bool, at("terminating");
-        /// All versions; default 0.
+        /// The codec of the metrics: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd. All versions; default 0.
         compression_type: i8, at("compressionType");
-        /// All versions; default empty.
+        /// The metrics, in OpenTelemetry's format `MetricsData`. All versions; default empty.
         metrics: Bytes, at("metrics");
     }
 }
@@ -26,9 +27,10 @@ message!(PushTelemetryRequest: Request "PushTelemetry" key 72, 0..=0, flexible 0
 structure! {
     /// Body of a `PushTelemetry` response (API key 72), version 0, flexible.
     PushTelemetryResponse "PushTelemetryResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }

@@ -11,17 +11,17 @@ structure! {
     QuorumStateData "QuorumStateData" {
         /// The cluster's id. Version 0; default "".
         cluster_id: SmolStr, at("clusterId").versions(0, 0);
-        /// All versions; default -1.
+        /// The leader's id; -1 for none or unknown. All versions; default -1.
         leader_id: i32 = -1, at("leaderId").or(-1);
         /// The epoch of the partition's leader. All versions; default -1.
         leader_epoch: i32 = -1, at("leaderEpoch").or(-1);
-        /// All versions; default -1.
+        /// The voter that has the vote in this epoch; -1 for none. All versions; default -1.
         voted_id: i32 = -1, at("votedId").or(-1);
-        /// Versions 1 and later; default zero.
+        /// The id of its log directory. Versions 1 and later; default zero.
         voted_directory_id: Uuid, at("votedDirectoryId").since(1);
-        /// Version 0; default 0.
+        /// Not used any more. Version 0; default 0.
         applied_offset: i64, at("appliedOffset").versions(0, 0);
-        /// Version 0; nullable in version 0; default empty.
+        /// The voters. Version 0; nullable in version 0; default empty.
         current_voters: Option<Vec<Voter>> = Some(Vec::new()), at("currentVoters").versions(0, 0).nullable_in(0, 0);
     }
 }
@@ -30,7 +30,7 @@ message!(QuorumStateData: Data "QuorumStateData", 0..=1, flexible 0);
 structure! {
     /// An element of [`QuorumStateData::current_voters`].
     Voter "Voter" {
-        /// All versions; default 0.
+        /// The voter's id. All versions; default 0.
         voter_id: i32, at("voterId");
     }
 }

@@ -9,9 +9,9 @@ use crate::{Message, MessageType, Uuid};
 structure! {
     /// Body of a `ReadShareGroupState` request (API key 84), version 0, flexible.
     ReadShareGroupStateRequest "ReadShareGroupStateRequest" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<ReadStateData>, at("topics");
     }
 }
@@ -21,9 +21,9 @@ message!(ReadShareGroupStateRequest: Request "ReadShareGroupState" key 84, 0..=0
 structure! {
     /// An element of [`ReadShareGroupStateRequest::topics`].
     ReadStateData "ReadStateData" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<PartitionData>, at("partitions");
     }
 }
@@ -31,7 +31,7 @@ structure! {
 structure! {
     /// An element of [`ReadStateData::partitions`].
     PartitionData "PartitionData" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
@@ -41,7 +41,7 @@ structure! {
 structure! {
     /// Body of a `ReadShareGroupState` response (API key 84), version 0, flexible.
     ReadShareGroupStateResponse "ReadShareGroupStateResponse" {
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         results: Vec<ReadStateResult>, at("results");
     }
 }
@@ -50,9 +50,9 @@ message!(ReadShareGroupStateResponse: Response "ReadShareGroupState" key 84, 0..
 structure! {
     /// An element of [`ReadShareGroupStateResponse::results`].
     ReadStateResult "ReadStateResult" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<PartitionResult>, at("partitions");
     }
 }
@@ -60,17 +60,17 @@ structure! {
 structure! {
     /// An element of [`ReadStateResult::partitions`].
     PartitionResult "PartitionResult" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();
-        /// All versions; default 0.
+        /// The version of the share group's state of the partition. All versions; default 0.
         state_epoch: i32, at("stateEpoch");
-        /// All versions; default 0.
+        /// The first offset. All versions; default 0.
         start_offset: i64, at("startOffset");
-        /// All versions; default empty.
+        /// What became of records, range by range. All versions; default empty.
         state_batches: Vec<StateBatch>, at("stateBatches");
     }
 }
@@ -78,13 +78,13 @@ structure! {
 structure! {
     /// An element of [`PartitionResult::state_batches`].
     StateBatch "StateBatch" {
-        /// All versions; default 0.
+        /// The first offset of the range. All versions; default 0.
         first_offset: i64, at("firstOffset");
-        /// All versions; default 0.
+        /// The last offset of the range. All versions; default 0.
         last_offset: i64, at("lastOffset");
-        /// All versions; default 0.
+        /// What became of the records: 0 available, 2 acknowledged, 4 archived. All versions; default 0.
         delivery_state: i8, at("deliveryState");
-        /// All versions; default 0.
+        /// How often the records were delivered. All versions; default 0.
         delivery_count: i16, at("deliveryCount");
     }
 }

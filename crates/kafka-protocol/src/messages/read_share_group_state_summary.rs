@@ -9,9 +9,9 @@ use crate::{Message, MessageType, Uuid};
 structure! {
     /// Body of a `ReadShareGroupStateSummary` request (API key 87), versions 0 to 1, flexible.
     ReadShareGroupStateSummaryRequest "ReadShareGroupStateSummaryRequest" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<ReadStateSummaryData>, at("topics");
     }
 }
@@ -21,9 +21,9 @@ message!(ReadShareGroupStateSummaryRequest: Request "ReadShareGroupStateSummary"
 structure! {
     /// An element of [`ReadShareGroupStateSummaryRequest::topics`].
     ReadStateSummaryData "ReadStateSummaryData" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<PartitionData>, at("partitions");
     }
 }
@@ -31,7 +31,7 @@ structure! {
 structure! {
     /// An element of [`ReadStateSummaryData::partitions`].
     PartitionData "PartitionData" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
@@ -41,7 +41,7 @@ structure! {
 structure! {
     /// Body of a `ReadShareGroupStateSummary` response (API key 87), versions 0 to 1, flexible.
     ReadShareGroupStateSummaryResponse "ReadShareGroupStateSummaryResponse" {
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         results: Vec<ReadStateSummaryResult>, at("results");
     }
 }
@@ -50,9 +50,9 @@ message!(ReadShareGroupStateSummaryResponse: Response "ReadShareGroupStateSummar
 structure! {
     /// An element of [`ReadShareGroupStateSummaryResponse::results`].
     ReadStateSummaryResult "ReadStateSummaryResult" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<PartitionResult>, at("partitions");
     }
 }
@@ -60,19 +60,20 @@ structure! {
 structure! {
     /// An element of [`ReadStateSummaryResult::partitions`].
     PartitionResult "PartitionResult" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();
-        /// All versions; default 0.
+        /// The version of the share group's state of the partition. All versions; default 0.
         state_epoch: i32, at("stateEpoch");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
-        /// All versions; default 0.
+        /// The first offset. All versions; default 0.
         start_offset: i64, at("startOffset");
-        /// Versions 1 and later; default -1; ignorable.
+        /// How many records from the start offset on need no more delivery; -1 for unknown. Versions 1 and later;
+        /// default -1; ignorable.
         delivery_complete_count: i32 = -1, at("deliveryCompleteCount").since(1).or(-1).ignorable();
     }
 }

@@ -10,27 +10,27 @@ use crate::{Message, MessageType, Uuid};
 structure! {
     /// Metadata record of type 0, version 0, flexible.
     RemoteLogSegmentMetadataRecord "RemoteLogSegmentMetadataRecord" {
-        /// All versions; default all defaults.
+        /// Which segment. All versions; default all defaults.
         remote_log_segment_id: RemoteLogSegmentIdEntry, at("remoteLogSegmentId");
-        /// All versions; default 0.
+        /// The first offset. All versions; default 0.
         start_offset: i64, at("startOffset");
-        /// All versions; default 0.
+        /// The last offset. All versions; default 0.
         end_offset: i64, at("endOffset");
-        /// All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// The latest timestamp of a record, in milliseconds since 1970 (UTC). All versions; default 0.
         max_timestamp_ms: i64, at("maxTimestampMs");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When it happened, in milliseconds since 1970 (UTC). All versions; default 0.
         event_timestamp_ms: i64, at("eventTimestampMs");
-        /// All versions; default empty.
+        /// The leader epochs in the segment, and the offset at which each begins. All versions; default empty.
         segment_leader_epochs: Vec<SegmentLeaderEpochEntry>, at("segmentLeaderEpochs");
-        /// In bytes. All versions; default 0.
+        /// The segment's size, in bytes. All versions; default 0.
         segment_size_in_bytes: i32, at("segmentSizeInBytes");
-        /// All versions; nullable; default null.
+        /// What the plugin for remote storage wants to keep. All versions; nullable; default null.
         custom_metadata: Option<Bytes>, at("customMetadata").nullable().or_null();
-        /// All versions; default 0.
+        /// How far the copying or deletion of the segment is. All versions; default 0.
         remote_log_segment_state: i8, at("remoteLogSegmentState");
-        /// All versions; default false; tag 0.
+        /// Whether the segment has no aborted transaction. All versions; default false; tag 0.
         txn_index_empty: bool, at("txnIndexEmpty").tag(0);
     }
 }
@@ -40,9 +40,9 @@ structure! {
     /// The value of [`RemoteLogSegmentMetadataRecord::remote_log_segment_id`],
     /// [`RemoteLogSegmentMetadataUpdateRecord::remote_log_segment_id`].
     RemoteLogSegmentIdEntry "RemoteLogSegmentIdEntry" {
-        /// All versions; default all defaults.
+        /// Which partition. All versions; default all defaults.
         topic_id_partition: TopicIdPartitionEntry, at("topicIdPartition");
-        /// All versions; default zero.
+        /// The segment's id. All versions; default zero.
         id: Uuid, at("id");
     }
 }
@@ -51,11 +51,11 @@ structure! {
     /// The value of [`RemoteLogSegmentIdEntry::topic_id_partition`],
     /// [`RemotePartitionDeleteMetadataRecord::topic_id_partition`].
     TopicIdPartitionEntry "TopicIdPartitionEntry" {
-        /// All versions; default "".
+        /// The topic's name. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default zero.
+        /// The topic's id. All versions; default zero.
         id: Uuid, at("id");
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
     }
 }
@@ -66,7 +66,7 @@ structure! {
     SegmentLeaderEpochEntry "SegmentLeaderEpochEntry" {
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
-        /// All versions; default 0.
+        /// An offset in the partition. All versions; default 0.
         offset: i64, at("offset");
     }
 }
@@ -74,15 +74,15 @@ structure! {
 structure! {
     /// Metadata record of type 1, version 0, flexible.
     RemoteLogSegmentMetadataUpdateRecord "RemoteLogSegmentMetadataUpdateRecord" {
-        /// All versions; default all defaults.
+        /// Which segment. All versions; default all defaults.
         remote_log_segment_id: RemoteLogSegmentIdEntry, at("remoteLogSegmentId");
-        /// All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When it happened, in milliseconds since 1970 (UTC). All versions; default 0.
         event_timestamp_ms: i64, at("eventTimestampMs");
-        /// All versions; nullable; default null.
+        /// What the plugin for remote storage wants to keep. All versions; nullable; default null.
         custom_metadata: Option<Bytes>, at("customMetadata").nullable().or_null();
-        /// All versions; default 0.
+        /// How far the copying or deletion of the segment is. All versions; default 0.
         remote_log_segment_state: i8, at("remoteLogSegmentState");
     }
 }
@@ -92,13 +92,13 @@ message!(RemoteLogSegmentMetadataUpdateRecord: Metadata "RemoteLogSegmentMetadat
 structure! {
     /// Metadata record of type 2, version 0, flexible.
     RemotePartitionDeleteMetadataRecord "RemotePartitionDeleteMetadataRecord" {
-        /// All versions; default all defaults.
+        /// Which partition. All versions; default all defaults.
         topic_id_partition: TopicIdPartitionEntry, at("topicIdPartition");
-        /// All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When it happened, in milliseconds since 1970 (UTC). All versions; default 0.
         event_timestamp_ms: i64, at("eventTimestampMs");
-        /// All versions; default 0.
+        /// How far the deletion is. All versions; default 0.
         remote_partition_delete_state: i8, at("remotePartitionDeleteState");
     }
 }
@@ -107,27 +107,27 @@ message!(RemotePartitionDeleteMetadataRecord: Metadata "RemotePartitionDeleteMet
 structure! {
     /// Metadata record of type 3, version 0, flexible.
     RemoteLogSegmentMetadataSnapshotRecord "RemoteLogSegmentMetadataSnapshotRecord" {
-        /// All versions; default zero.
+        /// The segment's id. All versions; default zero.
         segment_id: Uuid, at("segmentId");
-        /// All versions; default 0.
+        /// The first offset. All versions; default 0.
         start_offset: i64, at("startOffset");
-        /// All versions; default 0.
+        /// The last offset. All versions; default 0.
         end_offset: i64, at("endOffset");
-        /// All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// The latest timestamp of a record, in milliseconds since 1970 (UTC). All versions; default 0.
         max_timestamp_ms: i64, at("maxTimestampMs");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When it happened, in milliseconds since 1970 (UTC). All versions; default 0.
         event_timestamp_ms: i64, at("eventTimestampMs");
-        /// All versions; default empty.
+        /// The leader epochs in the segment, and the offset at which each begins. All versions; default empty.
         segment_leader_epochs: Vec<SegmentLeaderEpochEntry>, at("segmentLeaderEpochs");
-        /// In bytes. All versions; default 0.
+        /// The segment's size, in bytes. All versions; default 0.
         segment_size_in_bytes: i32, at("segmentSizeInBytes");
-        /// All versions; nullable; default null.
+        /// What the plugin for remote storage wants to keep. All versions; nullable; default null.
         custom_metadata: Option<Bytes>, at("customMetadata").nullable().or_null();
-        /// All versions; default 0.
+        /// How far the copying or deletion of the segment is. All versions; default 0.
         remote_log_segment_state: i8, at("remoteLogSegmentState");
-        /// All versions; default false; tag 0.
+        /// Whether the segment has no aborted transaction. All versions; default false; tag 0.
         txn_index_empty: bool, at("txnIndexEmpty").tag(0);
     }
 }

@@ -7,13 +7,14 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `RemoveRaftVoter` request (API key 81), version 0, flexible.
+    /// Body of a `RemoveRaftVoter` request (API key 81), version 0, flexible. Removes a voter from the metadata quorum
+    /// (KIP-853).
     RemoveRaftVoterRequest "RemoveRaftVoterRequest" {
         /// The cluster's id. All versions; nullable; default "".
         cluster_id: Option<SmolStr> = Some(SmolStr::default()), at("clusterId").nullable();
-        /// All versions; default 0.
+        /// The voter's id. All versions; default 0.
         voter_id: i32, at("voterId");
-        /// All versions; default zero.
+        /// The id of the voter's log directory. All versions; default zero.
         voter_directory_id: Uuid, at("voterDirectoryId");
     }
 }
@@ -22,9 +23,10 @@ message!(RemoveRaftVoterRequest: Request "RemoveRaftVoter" key 81, 0..=0, flexib
 structure! {
     /// Body of a `RemoveRaftVoter` response (API key 81), version 0, flexible.
     RemoveRaftVoterResponse "RemoveRaftVoterResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable().ignorable();

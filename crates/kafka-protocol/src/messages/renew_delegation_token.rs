@@ -9,9 +9,9 @@ use crate::{Message, MessageType};
 structure! {
     /// Body of a `RenewDelegationToken` request (API key 39), versions 0 to 2, flexible from 2.
     RenewDelegationTokenRequest "RenewDelegationTokenRequest" {
-        /// All versions; default empty.
+        /// The token's signature, which serves as password. All versions; default empty.
         hmac: Bytes, at("hmac").secret();
-        /// In milliseconds. All versions; default 0.
+        /// By how long to renew the token, in milliseconds. All versions; default 0.
         renew_period_ms: i64, at("renewPeriodMs");
     }
 }
@@ -21,11 +21,12 @@ message!(RenewDelegationTokenRequest: Request "RenewDelegationToken" key 39, 0..
 structure! {
     /// Body of a `RenewDelegationToken` response (API key 39), versions 0 to 2, flexible from 2.
     RenewDelegationTokenResponse "RenewDelegationTokenResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When the token expires, in milliseconds since 1970 (UTC). All versions; default 0.
         expiry_timestamp_ms: i64, at("expiryTimestampMs");
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
     }
 }

@@ -8,9 +8,10 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `SaslAuthenticate` request (API key 36), versions 0 to 2, flexible from 2.
+    /// Body of a `SaslAuthenticate` request (API key 36), versions 0 to 2, flexible from 2. Carries one message of the
+    /// SASL mechanism to the broker (KIP-152).
     SaslAuthenticateRequest "SaslAuthenticateRequest" {
-        /// All versions; default empty.
+        /// The message, in the mechanism's own form; may hold a password. All versions; default empty.
         auth_bytes: Bytes, at("authBytes").secret();
     }
 }
@@ -20,13 +21,14 @@ message!(SaslAuthenticateRequest: Request "SaslAuthenticate" key 36, 0..=2, flex
 structure! {
     /// Body of a `SaslAuthenticate` response (API key 36), versions 0 to 2, flexible from 2.
     SaslAuthenticateResponse "SaslAuthenticateResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();
-        /// All versions; default empty.
+        /// The broker's message, in the mechanism's own form. All versions; default empty.
         auth_bytes: Bytes, at("authBytes").secret();
-        /// In milliseconds. Versions 1 and later; default 0; ignorable.
+        /// After how long the client must have authenticated again, in milliseconds; 0 for never (KIP-368). Versions 1
+        /// and later; default 0; ignorable.
         session_lifetime_ms: i64, at("sessionLifetimeMs").since(1).ignorable();
     }
 }

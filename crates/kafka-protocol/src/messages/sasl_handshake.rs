@@ -7,9 +7,10 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `SaslHandshake` request (API key 17), versions 0 to 1, never flexible.
+    /// Body of a `SaslHandshake` request (API key 17), versions 0 to 1, never flexible. Names the SASL mechanism by
+    /// which the connection will be authenticated.
     SaslHandshakeRequest "SaslHandshakeRequest" {
-        /// All versions; default "".
+        /// The mechanism's name, such as `SCRAM-SHA-256`. All versions; default "".
         mechanism: SmolStr, at("mechanism");
     }
 }
@@ -18,9 +19,9 @@ message!(SaslHandshakeRequest: Request "SaslHandshake" key 17, 0..=1, answer Sas
 structure! {
     /// Body of a `SaslHandshake` response (API key 17), versions 0 to 1, never flexible.
     SaslHandshakeResponse "SaslHandshakeResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default empty.
+        /// The mechanisms that the listener offers. All versions; default empty.
         mechanisms: Vec<SmolStr>, at("mechanisms");
     }
 }

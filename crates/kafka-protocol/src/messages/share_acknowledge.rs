@@ -7,18 +7,19 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `ShareAcknowledge` request (API key 79), versions 1 to 2, flexible.
+    /// Body of a `ShareAcknowledge` request (API key 79), versions 1 to 2, flexible. Acknowledges records of a share
+    /// group, without getting more (KIP-932).
     ShareAcknowledgeRequest "ShareAcknowledgeRequest" {
-        /// A group's id. All versions; nullable; default null.
+        /// The group's id. All versions; nullable; default null.
         group_id: Option<SmolStr>, at("groupId").nullable().or_null();
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; nullable;
-        /// default "".
+        /// The member's id. All versions; nullable; default "".
         member_id: Option<SmolStr> = Some(SmolStr::default()), at("memberId").nullable();
-        /// All versions; default 0.
+        /// The number of the request within its share session: 0 begins one, -1 ends it. All versions; default 0.
         share_session_epoch: i32, at("shareSessionEpoch");
-        /// Versions 2 and later; default false.
+        /// Whether acknowledgements of type 4 (still being worked on) are among them. Versions 2 and later; default
+        /// false.
         is_renew_ack: bool, at("isRenewAck").since(2);
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<AcknowledgeTopic>, at("topics");
     }
 }
@@ -28,9 +29,9 @@ message!(ShareAcknowledgeRequest: Request "ShareAcknowledge" key 79, 1..=2, flex
 structure! {
     /// An element of [`ShareAcknowledgeRequest::topics`].
     AcknowledgeTopic "AcknowledgeTopic" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<AcknowledgePartition>, at("partitions");
     }
 }
@@ -38,9 +39,9 @@ structure! {
 structure! {
     /// An element of [`AcknowledgeTopic::partitions`].
     AcknowledgePartition "AcknowledgePartition" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// All versions; default empty.
+        /// What became of records that were delivered. All versions; default empty.
         acknowledgement_batches: Vec<AcknowledgementBatch>, at("acknowledgementBatches");
     }
 }
@@ -48,11 +49,12 @@ structure! {
 structure! {
     /// An element of [`AcknowledgePartition::acknowledgement_batches`].
     AcknowledgementBatch "AcknowledgementBatch" {
-        /// All versions; default 0.
+        /// The first offset of the range. All versions; default 0.
         first_offset: i64, at("firstOffset");
-        /// All versions; default 0.
+        /// The last offset of the range. All versions; default 0.
         last_offset: i64, at("lastOffset");
-        /// All versions; default empty.
+        /// What became of each record, or one for all of them: 0 for a gap, 1 accepted, 2 released to be delivered
+        /// again, 3 rejected, 4 still being worked on. All versions; default empty.
         acknowledge_types: Vec<i8>, at("acknowledgeTypes");
     }
 }
@@ -60,17 +62,19 @@ structure! {
 structure! {
     /// Body of a `ShareAcknowledge` response (API key 79), versions 1 to 2, flexible.
     ShareAcknowledgeResponse "ShareAcknowledgeResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();
-        /// In milliseconds. Versions 2 and later; default 0; ignorable.
+        /// For how long records stay with the member that got them, in milliseconds. Versions 2 and later; default 0;
+        /// ignorable.
         acquisition_lock_timeout_ms: i32, at("acquisitionLockTimeoutMs").since(2).ignorable();
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         responses: Vec<ShareAcknowledgeTopicResponse>, at("responses");
-        /// All versions; default empty.
+        /// Where the leaders named in this response are reached. All versions; default empty.
         node_endpoints: Vec<NodeEndpoint>, at("nodeEndpoints");
     }
 }
@@ -79,9 +83,9 @@ message!(ShareAcknowledgeResponse: Response "ShareAcknowledge" key 79, 1..=2, fl
 structure! {
     /// An element of [`ShareAcknowledgeResponse::responses`].
     ShareAcknowledgeTopicResponse "ShareAcknowledgeTopicResponse" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<PartitionData>, at("partitions");
     }
 }
@@ -89,13 +93,14 @@ structure! {
 structure! {
     /// An element of [`ShareAcknowledgeTopicResponse::partitions`].
     PartitionData "PartitionData" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();
-        /// All versions; default all defaults.
+        /// The leader that the broker knows, in place of the one that was addressed. All versions; default all
+        /// defaults.
         current_leader: LeaderIdAndEpoch, at("currentLeader");
     }
 }
@@ -103,7 +108,7 @@ structure! {
 structure! {
     /// The value of [`PartitionData::current_leader`].
     LeaderIdAndEpoch "LeaderIdAndEpoch" {
-        /// All versions; default 0.
+        /// The leader's id; -1 for none or unknown. All versions; default 0.
         leader_id: i32, at("leaderId");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
@@ -113,13 +118,13 @@ structure! {
 structure! {
     /// An element of [`ShareAcknowledgeResponse::node_endpoints`].
     NodeEndpoint "NodeEndpoint" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         node_id: i32, at("nodeId");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
         /// A port. All versions; default 0.
         port: i32, at("port");
-        /// The rack of a broker. All versions; nullable; default null.
+        /// The broker's rack; null for none. All versions; nullable; default null.
         rack: Option<SmolStr>, at("rack").nullable().or_null();
     }
 }

@@ -8,32 +8,33 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `ShareFetch` request (API key 78), versions 1 to 2, flexible.
+    /// Body of a `ShareFetch` request (API key 78), versions 1 to 2, flexible. Gets records of a share group's
+    /// partitions, and acknowledges earlier ones (KIP-932).
     ShareFetchRequest "ShareFetchRequest" {
-        /// A group's id. All versions; nullable; default null.
+        /// The group's id. All versions; nullable; default null.
         group_id: Option<SmolStr>, at("groupId").nullable().or_null();
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; nullable;
-        /// default "".
+        /// The member's id. All versions; nullable; default "".
         member_id: Option<SmolStr> = Some(SmolStr::default()), at("memberId").nullable();
-        /// All versions; default 0.
+        /// The number of the request within its share session: 0 begins one, -1 ends it. All versions; default 0.
         share_session_epoch: i32, at("shareSessionEpoch");
-        /// In milliseconds. All versions; default 0.
+        /// How long the broker may wait for `min_bytes` to be there, in milliseconds. All versions; default 0.
         max_wait_ms: i32, at("maxWaitMs");
-        /// In bytes. All versions; default 0.
+        /// For how many bytes of records the broker waits, `max_wait_ms` at most. All versions; default 0.
         min_bytes: i32, at("minBytes");
-        /// In bytes. All versions; default 2147483647.
+        /// How many bytes of records to return at most. All versions; default 2147483647.
         max_bytes: i32 = i32::MAX, at("maxBytes").or(i32::MAX as i64);
-        /// All versions; default 0.
+        /// How many records to return; a batch that is begun is returned whole. All versions; default 0.
         max_records: i32, at("maxRecords");
-        /// All versions; default 0.
+        /// How many records to acquire together, where that can be chosen. All versions; default 0.
         batch_size: i32, at("batchSize");
-        /// Versions 2 and later; default 0; ignorable.
+        /// How strictly `max_records` holds (KIP-1206). Versions 2 and later; default 0; ignorable.
         share_acquire_mode: i8, at("shareAcquireMode").since(2).ignorable();
-        /// Versions 2 and later; default false.
+        /// Whether acknowledgements of type 4 (still being worked on) are among them. Versions 2 and later; default
+        /// false.
         is_renew_ack: bool, at("isRenewAck").since(2);
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<FetchTopic>, at("topics");
-        /// All versions; default empty.
+        /// What to take out of the session. All versions; default empty.
         forgotten_topics_data: Vec<ForgottenTopic>, at("forgottenTopicsData");
     }
 }
@@ -42,9 +43,9 @@ message!(ShareFetchRequest: Request "ShareFetch" key 78, 1..=2, flexible 0, answ
 structure! {
     /// An element of [`ShareFetchRequest::topics`].
     FetchTopic "FetchTopic" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<FetchPartition>, at("partitions");
     }
 }
@@ -52,9 +53,9 @@ structure! {
 structure! {
     /// An element of [`FetchTopic::partitions`].
     FetchPartition "FetchPartition" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// All versions; default empty.
+        /// What became of records that were delivered. All versions; default empty.
         acknowledgement_batches: Vec<AcknowledgementBatch>, at("acknowledgementBatches");
     }
 }
@@ -62,11 +63,12 @@ structure! {
 structure! {
     /// An element of [`FetchPartition::acknowledgement_batches`].
     AcknowledgementBatch "AcknowledgementBatch" {
-        /// All versions; default 0.
+        /// The first offset of the range. All versions; default 0.
         first_offset: i64, at("firstOffset");
-        /// All versions; default 0.
+        /// The last offset of the range. All versions; default 0.
         last_offset: i64, at("lastOffset");
-        /// All versions; default empty.
+        /// What became of each record, or one for all of them: 0 for a gap, 1 accepted, 2 released to be delivered
+        /// again, 3 rejected, 4 still being worked on. All versions; default empty.
         acknowledge_types: Vec<i8>, at("acknowledgeTypes");
     }
 }
@@ -74,9 +76,9 @@ structure! {
 structure! {
     /// An element of [`ShareFetchRequest::forgotten_topics_data`].
     ForgottenTopic "ForgottenTopic" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }
@@ -84,17 +86,18 @@ structure! {
 structure! {
     /// Body of a `ShareFetch` response (API key 78), versions 1 to 2, flexible.
     ShareFetchResponse "ShareFetchResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();
-        /// In milliseconds. All versions; default 0.
+        /// For how long records stay with the member that got them, in milliseconds. All versions; default 0.
         acquisition_lock_timeout_ms: i32, at("acquisitionLockTimeoutMs");
-        /// All versions; default empty.
+        /// What was read. All versions; default empty.
         responses: Vec<ShareFetchableTopicResponse>, at("responses");
-        /// All versions; default empty.
+        /// Where the leaders named in this response are reached. All versions; default empty.
         node_endpoints: Vec<NodeEndpoint>, at("nodeEndpoints");
     }
 }
@@ -103,9 +106,9 @@ message!(ShareFetchResponse: Response "ShareFetch" key 78, 1..=2, flexible 0);
 structure! {
     /// An element of [`ShareFetchResponse::responses`].
     ShareFetchableTopicResponse "ShareFetchableTopicResponse" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<PartitionData>, at("partitions");
     }
 }
@@ -113,21 +116,25 @@ structure! {
 structure! {
     /// An element of [`ShareFetchableTopicResponse::partitions`].
     PartitionData "PartitionData" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();
-        /// All versions; default 0.
+        /// What went wrong with the acknowledgements: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions;
+        /// default 0.
         acknowledge_error_code: i16, at("acknowledgeErrorCode");
-        /// All versions; nullable; default null.
+        /// What went wrong with the acknowledgements, in words. All versions; nullable; default null.
         acknowledge_error_message: Option<SmolStr>, at("acknowledgeErrorMessage").nullable().or_null();
-        /// All versions; default all defaults.
+        /// The leader that the broker knows, in place of the one that was addressed. All versions; default all
+        /// defaults.
         current_leader: LeaderIdAndEpoch, at("currentLeader");
-        /// Record batches, one after the other. All versions; default empty.
+        /// Record batches, one after the other. The first may begin before the offset that was asked for, the last may
+        /// be cut short. All versions; default empty.
         records: Bytes, at("records");
-        /// All versions; default empty.
+        /// Which of the records are the member's to work on; the others are not to be touched. All versions; default
+        /// empty.
         acquired_records: Vec<AcquiredRecords>, at("acquiredRecords");
     }
 }
@@ -135,7 +142,7 @@ structure! {
 structure! {
     /// The value of [`PartitionData::current_leader`].
     LeaderIdAndEpoch "LeaderIdAndEpoch" {
-        /// All versions; default 0.
+        /// The leader's id; -1 for none or unknown. All versions; default 0.
         leader_id: i32, at("leaderId");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
@@ -145,11 +152,11 @@ structure! {
 structure! {
     /// An element of [`PartitionData::acquired_records`].
     AcquiredRecords "AcquiredRecords" {
-        /// All versions; default 0.
+        /// The first offset of the range. All versions; default 0.
         first_offset: i64, at("firstOffset");
-        /// All versions; default 0.
+        /// The last offset of the range. All versions; default 0.
         last_offset: i64, at("lastOffset");
-        /// All versions; default 0.
+        /// How often the records were delivered. All versions; default 0.
         delivery_count: i16, at("deliveryCount");
     }
 }
@@ -157,13 +164,13 @@ structure! {
 structure! {
     /// An element of [`ShareFetchResponse::node_endpoints`].
     NodeEndpoint "NodeEndpoint" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         node_id: i32, at("nodeId");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
         /// A port. All versions; default 0.
         port: i32, at("port");
-        /// The rack of a broker. All versions; nullable; default null.
+        /// The broker's rack; null for none. All versions; nullable; default null.
         rack: Option<SmolStr>, at("rack").nullable().or_null();
     }
 }

@@ -7,11 +7,12 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `ShareGroupDescribe` request (API key 77), version 1, flexible.
+    /// Body of a `ShareGroupDescribe` request (API key 77), version 1, flexible. Tells of share groups and their
+    /// members; asked of their coordinator (KIP-932).
     ShareGroupDescribeRequest "ShareGroupDescribeRequest" {
-        /// Ids of groups. All versions; default empty.
+        /// The ids of the groups. All versions; default empty.
         group_ids: Vec<SmolStr>, at("groupIds");
-        /// All versions; default false.
+        /// Whether to answer with the operations that the caller may do (KIP-430). All versions; default false.
         include_authorized_operations: bool, at("includeAuthorizedOperations");
     }
 }
@@ -21,9 +22,10 @@ message!(ShareGroupDescribeRequest: Request "ShareGroupDescribe" key 77, 1..=1, 
 structure! {
     /// Body of a `ShareGroupDescribe` response (API key 77), version 1, flexible.
     ShareGroupDescribeResponse "ShareGroupDescribeResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// The groups. All versions; default empty.
         groups: Vec<DescribedGroup>, at("groups");
     }
 }
@@ -32,23 +34,25 @@ message!(ShareGroupDescribeResponse: Response "ShareGroupDescribe" key 77, 1..=1
 structure! {
     /// An element of [`ShareGroupDescribeResponse::groups`].
     DescribedGroup "DescribedGroup" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// All versions; default "".
+        /// The group's state, such as `Stable` or `Empty`. All versions; default "".
         group_state: SmolStr, at("groupState");
-        /// All versions; default 0.
+        /// The group's epoch, one more after each change of its members or their subscriptions. All versions; default
+        /// 0.
         group_epoch: i32, at("groupEpoch");
-        /// All versions; default 0.
+        /// The group epoch that the target assignment was computed for. All versions; default 0.
         assignment_epoch: i32, at("assignmentEpoch");
-        /// All versions; default "".
+        /// The name of the assignor that the coordinator uses. All versions; default "".
         assignor_name: SmolStr, at("assignorName");
-        /// All versions; default empty.
+        /// The members. All versions; default empty.
         members: Vec<Member>, at("members");
-        /// The operations that the caller may do, a bit for each. All versions; default -2147483648.
+        /// The operations that the caller may do, the bit of each one's number; `i32::MIN` where not asked for
+        /// (KIP-430). All versions; default -2147483648.
         authorized_operations: i32 = i32::MIN, at("authorizedOperations").or(i32::MIN as i64);
     }
 }
@@ -56,19 +60,19 @@ structure! {
 structure! {
     /// An element of [`DescribedGroup::members`].
     Member "Member" {
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
-        /// The client's rack. All versions; nullable; default null.
+        /// The rack of the client; null or empty for none. All versions; nullable; default null.
         rack_id: Option<SmolStr>, at("rackId").nullable().or_null();
-        /// The member's epoch. All versions; default 0.
+        /// The member's epoch: the group epoch that its assignment belongs to. All versions; default 0.
         member_epoch: i32, at("memberEpoch");
-        /// All versions; default "".
+        /// The name that the client gives itself. All versions; default "".
         client_id: SmolStr, at("clientId");
-        /// All versions; default "".
+        /// Where the member's client connects from. All versions; default "".
         client_host: SmolStr, at("clientHost");
-        /// Names of topics. All versions; default empty.
+        /// The topics that the member subscribes to, by name. All versions; default empty.
         subscribed_topic_names: Vec<SmolStr>, at("subscribedTopicNames");
-        /// All versions; default all defaults.
+        /// What the member has. All versions; default all defaults.
         assignment: Assignment, at("assignment");
     }
 }
@@ -76,7 +80,7 @@ structure! {
 structure! {
     /// The value of [`Member::assignment`].
     Assignment "Assignment" {
-        /// All versions; default empty.
+        /// Topics and partitions. All versions; default empty.
         topic_partitions: Vec<TopicPartitions>, at("topicPartitions");
     }
 }
@@ -84,11 +88,11 @@ structure! {
 structure! {
     /// An element of [`Assignment::topic_partitions`].
     TopicPartitions "TopicPartitions" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }

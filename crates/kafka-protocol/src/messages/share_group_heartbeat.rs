@@ -7,17 +7,18 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `ShareGroupHeartbeat` request (API key 76), version 1, flexible.
+    /// Body of a `ShareGroupHeartbeat` request (API key 76), version 1, flexible. Joins, stays in and leaves a share
+    /// group (KIP-932).
     ShareGroupHeartbeatRequest "ShareGroupHeartbeatRequest" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
-        /// The member's epoch. All versions; default 0.
+        /// The member's epoch, as last answered: 0 to join, -1 to leave. All versions; default 0.
         member_epoch: i32, at("memberEpoch");
-        /// The client's rack. All versions; nullable; default null.
+        /// The member's rack; null for none or unchanged. All versions; nullable; default null.
         rack_id: Option<SmolStr>, at("rackId").nullable().or_null();
-        /// Names of topics. All versions; nullable; default null.
+        /// The topics that the member subscribes to, by name; null for unchanged. All versions; nullable; default null.
         subscribed_topic_names: Option<Vec<SmolStr>>, at("subscribedTopicNames").nullable().or_null();
     }
 }
@@ -27,20 +28,20 @@ message!(ShareGroupHeartbeatRequest: Request "ShareGroupHeartbeat" key 76, 1..=1
 structure! {
     /// Body of a `ShareGroupHeartbeat` response (API key 76), version 1, flexible.
     ShareGroupHeartbeatResponse "ShareGroupHeartbeatResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; nullable;
-        /// default null.
+        /// The member's id. All versions; nullable; default null.
         member_id: Option<SmolStr>, at("memberId").nullable().or_null();
-        /// The member's epoch. All versions; default 0.
+        /// The member's epoch: the group epoch that its assignment belongs to. All versions; default 0.
         member_epoch: i32, at("memberEpoch");
-        /// In milliseconds. All versions; default 0.
+        /// When to send the next heartbeat, in milliseconds after the last one. All versions; default 0.
         heartbeat_interval_ms: i32, at("heartbeatIntervalMs");
-        /// All versions; nullable; default null.
+        /// The partitions that the member shall read; null for unchanged. All versions; nullable; default null.
         assignment: Option<Assignment>, at("assignment").nullable().or_null();
     }
 }
@@ -49,7 +50,7 @@ message!(ShareGroupHeartbeatResponse: Response "ShareGroupHeartbeat" key 76, 1..
 structure! {
     /// The value of [`ShareGroupHeartbeatResponse::assignment`].
     Assignment "Assignment" {
-        /// All versions; default empty.
+        /// Topics and partitions. All versions; default empty.
         topic_partitions: Vec<TopicPartitions>, at("topicPartitions");
     }
 }
@@ -57,9 +58,9 @@ structure! {
 structure! {
     /// An element of [`Assignment::topic_partitions`].
     TopicPartitions "TopicPartitions" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }

@@ -9,11 +9,11 @@ use crate::{Message, MessageType, Uuid};
 structure! {
     /// Key of a record of type 0, version 0, never flexible.
     ShareSnapshotKey "ShareSnapshotKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
     }
 }
@@ -22,11 +22,11 @@ message!(ShareSnapshotKey: CoordinatorKey "ShareSnapshotKey" key 0, 0..=0);
 structure! {
     /// Key of a record of type 1, version 0, never flexible.
     ShareUpdateKey "ShareUpdateKey" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
     }
 }
@@ -35,21 +35,22 @@ message!(ShareUpdateKey: CoordinatorKey "ShareUpdateKey" key 1, 0..=0);
 structure! {
     /// Value of a record of type 0, version 0, flexible.
     ShareSnapshotValue "ShareSnapshotValue" {
-        /// All versions; default 0.
+        /// The number of the snapshot. All versions; default 0.
         snapshot_epoch: i32, at("snapshotEpoch");
-        /// All versions; default 0.
+        /// The version of the share group's state of the partition. All versions; default 0.
         state_epoch: i32, at("stateEpoch");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
-        /// All versions; default 0.
+        /// The first offset. All versions; default 0.
         start_offset: i64, at("startOffset");
-        /// All versions; default -1; tag 0.
+        /// How many records from the start offset on need no more delivery; -1 for unknown. All versions; default -1;
+        /// tag 0.
         delivery_complete_count: i32 = -1, at("deliveryCompleteCount").tag(0).or(-1);
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When the state was first written, in milliseconds since 1970 (UTC). All versions; default 0.
         create_timestamp: i64, at("createTimestamp");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When this snapshot was written, in milliseconds since 1970 (UTC). All versions; default 0.
         write_timestamp: i64, at("writeTimestamp");
-        /// All versions; default empty.
+        /// What became of records, range by range. All versions; default empty.
         state_batches: Vec<StateBatch>, at("stateBatches");
     }
 }
@@ -58,13 +59,13 @@ message!(ShareSnapshotValue: CoordinatorValue "ShareSnapshotValue" key 0, 0..=0,
 structure! {
     /// An element of [`ShareSnapshotValue::state_batches`], [`ShareUpdateValue::state_batches`].
     StateBatch "StateBatch" {
-        /// All versions; default 0.
+        /// The first offset of the range. All versions; default 0.
         first_offset: i64, at("firstOffset");
-        /// All versions; default 0.
+        /// The last offset of the range. All versions; default 0.
         last_offset: i64, at("lastOffset");
-        /// All versions; default 0.
+        /// What became of the records: 0 available, 2 acknowledged, 4 archived. All versions; default 0.
         delivery_state: i8, at("deliveryState");
-        /// All versions; default 0.
+        /// How often the records were delivered. All versions; default 0.
         delivery_count: i16, at("deliveryCount");
     }
 }
@@ -72,15 +73,16 @@ structure! {
 structure! {
     /// Value of a record of type 1, version 0, flexible.
     ShareUpdateValue "ShareUpdateValue" {
-        /// All versions; default 0.
+        /// The number of the snapshot. All versions; default 0.
         snapshot_epoch: i32, at("snapshotEpoch");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
-        /// All versions; default 0.
+        /// The first offset. All versions; default 0.
         start_offset: i64, at("startOffset");
-        /// All versions; default -1; tag 0.
+        /// How many records from the start offset on need no more delivery; -1 for unknown. All versions; default -1;
+        /// tag 0.
         delivery_complete_count: i32 = -1, at("deliveryCompleteCount").tag(0).or(-1);
-        /// All versions; default empty.
+        /// What became of records, range by range. All versions; default empty.
         state_batches: Vec<StateBatch>, at("stateBatches");
     }
 }

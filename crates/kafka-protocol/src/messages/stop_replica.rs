@@ -9,21 +9,22 @@ use crate::{Message, MessageType};
 structure! {
     /// Body of a `StopReplica` request (API key 5), versions 0 to 4, flexible from 2.
     StopReplicaRequest "StopReplicaRequest" {
-        /// A broker's id. All versions; default 0.
+        /// The controller's id. All versions; default 0.
         controller_id: i32, at("controllerId");
-        /// Versions 4 and later; default false.
+        /// Whether the controller is one of KRaft. Versions 4 and later; default false.
         is_kraft_controller: bool, at("isKRaftController").since(4);
-        /// All versions; default 0.
+        /// The controller's epoch. All versions; default 0.
         controller_epoch: i32, at("controllerEpoch");
-        /// Versions 1 and later; default -1; ignorable.
+        /// The broker's epoch, which each of its registrations raises; -1 for unknown. Versions 1 and later; default
+        /// -1; ignorable.
         broker_epoch: i64 = -1, at("brokerEpoch").since(1).or(-1).ignorable();
-        /// Versions 0 to 2; default false.
+        /// Whether to delete what the replicas hold. Versions 0 to 2; default false.
         delete_partitions: bool, at("deletePartitions").versions(0, 2);
-        /// Version 0; default empty.
+        /// The replicas to stop. Version 0; default empty.
         ungrouped_partitions: Vec<StopReplicaPartitionV0>, at("ungroupedPartitions").versions(0, 0);
-        /// Versions 1 to 2; default empty.
+        /// The topics that this is about. Versions 1 to 2; default empty.
         topics: Vec<StopReplicaTopicV1>, at("topics").versions(1, 2);
-        /// Versions 3 and later; default empty.
+        /// The topics, and what to know of each. Versions 3 and later; default empty.
         topic_states: Vec<StopReplicaTopicState>, at("topicStates").since(3);
     }
 }
@@ -32,9 +33,9 @@ message!(StopReplicaRequest: Request "StopReplica" key 5, 0..=4, flexible 2, ans
 structure! {
     /// An element of [`StopReplicaRequest::ungrouped_partitions`].
     StopReplicaPartitionV0 "StopReplicaPartitionV0" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
     }
 }
@@ -42,9 +43,9 @@ structure! {
 structure! {
     /// An element of [`StopReplicaRequest::topics`].
     StopReplicaTopicV1 "StopReplicaTopicV1" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// Numbers of partitions within their topic. All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partition_indexes: Vec<i32>, at("partitionIndexes");
     }
 }
@@ -52,9 +53,9 @@ structure! {
 structure! {
     /// An element of [`StopReplicaRequest::topic_states`].
     StopReplicaTopicState "StopReplicaTopicState" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// All versions; default empty.
+        /// The partitions, and what to know of each. All versions; default empty.
         partition_states: Vec<StopReplicaPartitionState>, at("partitionStates");
     }
 }
@@ -62,11 +63,11 @@ structure! {
 structure! {
     /// An element of [`StopReplicaTopicState::partition_states`].
     StopReplicaPartitionState "StopReplicaPartitionState" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
         /// The epoch of the partition's leader. All versions; default -1.
         leader_epoch: i32 = -1, at("leaderEpoch").or(-1);
-        /// All versions; default false.
+        /// Whether to delete what the replica holds. All versions; default false.
         delete_partition: bool, at("deletePartition");
     }
 }
@@ -74,9 +75,9 @@ structure! {
 structure! {
     /// Body of a `StopReplica` response (API key 5), versions 0 to 4, flexible from 2.
     StopReplicaResponse "StopReplicaResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default empty.
+        /// What became of each partition. All versions; default empty.
         partition_errors: Vec<StopReplicaPartitionError>, at("partitionErrors");
     }
 }
@@ -85,11 +86,11 @@ message!(StopReplicaResponse: Response "StopReplica" key 5, 0..=4, flexible 2);
 structure! {
     /// An element of [`StopReplicaResponse::partition_errors`].
     StopReplicaPartitionError "StopReplicaPartitionError" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }

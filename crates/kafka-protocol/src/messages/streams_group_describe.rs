@@ -7,11 +7,12 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `StreamsGroupDescribe` request (API key 89), version 0, flexible.
+    /// Body of a `StreamsGroupDescribe` request (API key 89), version 0, flexible. Tells of streams groups and their
+    /// members; asked of their coordinator (KIP-1071).
     StreamsGroupDescribeRequest "StreamsGroupDescribeRequest" {
-        /// Ids of groups. All versions; default empty.
+        /// The ids of the groups. All versions; default empty.
         group_ids: Vec<SmolStr>, at("groupIds");
-        /// All versions; default false.
+        /// Whether to answer with the operations that the caller may do (KIP-430). All versions; default false.
         include_authorized_operations: bool, at("includeAuthorizedOperations");
     }
 }
@@ -21,9 +22,10 @@ message!(StreamsGroupDescribeRequest: Request "StreamsGroupDescribe" key 89, 0..
 structure! {
     /// Body of a `StreamsGroupDescribe` response (API key 89), version 0, flexible.
     StreamsGroupDescribeResponse "StreamsGroupDescribeResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// The groups. All versions; default empty.
         groups: Vec<DescribedGroup>, at("groups");
     }
 }
@@ -32,23 +34,25 @@ message!(StreamsGroupDescribeResponse: Response "StreamsGroupDescribe" key 89, 0
 structure! {
     /// An element of [`StreamsGroupDescribeResponse::groups`].
     DescribedGroup "DescribedGroup" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// All versions; default "".
+        /// The group's state, such as `Stable` or `Empty`. All versions; default "".
         group_state: SmolStr, at("groupState");
-        /// All versions; default 0.
+        /// The group's epoch, one more after each change of its members or their subscriptions. All versions; default
+        /// 0.
         group_epoch: i32, at("groupEpoch");
-        /// All versions; default 0.
+        /// The group epoch that the target assignment was computed for. All versions; default 0.
         assignment_epoch: i32, at("assignmentEpoch");
-        /// All versions; nullable; default null.
+        /// What the application computes, as subtopologies; null for no news. All versions; nullable; default null.
         topology: Option<Topology>, at("topology").nullable().or_null();
-        /// All versions; default empty.
+        /// The members. All versions; default empty.
         members: Vec<Member>, at("members");
-        /// The operations that the caller may do, a bit for each. All versions; default -2147483648.
+        /// The operations that the caller may do, the bit of each one's number; `i32::MIN` where not asked for
+        /// (KIP-430). All versions; default -2147483648.
         authorized_operations: i32 = i32::MIN, at("authorizedOperations").or(i32::MIN as i64);
     }
 }
@@ -56,9 +60,9 @@ structure! {
 structure! {
     /// The value of [`DescribedGroup::topology`].
     Topology "Topology" {
-        /// All versions; default 0.
+        /// The topology's version. All versions; default 0.
         epoch: i32, at("epoch");
-        /// All versions; nullable; default null.
+        /// The parts of the topology that work independently. All versions; nullable; default null.
         subtopologies: Option<Vec<Subtopology>>, at("subtopologies").nullable().or_null();
     }
 }
@@ -66,15 +70,15 @@ structure! {
 structure! {
     /// An element of [`Topology::subtopologies`].
     Subtopology "Subtopology" {
-        /// All versions; default "".
+        /// The subtopology's id within the topology. All versions; default "".
         subtopology_id: SmolStr, at("subtopologyId");
-        /// Names of topics. All versions; default empty.
+        /// The topics that the subtopology reads. All versions; default empty.
         source_topics: Vec<SmolStr>, at("sourceTopics");
-        /// Names of topics. All versions; default empty.
+        /// The repartition topics that the subtopology writes to. All versions; default empty.
         repartition_sink_topics: Vec<SmolStr>, at("repartitionSinkTopics");
-        /// All versions; default empty.
+        /// The topics that keep the subtopology's state. All versions; default empty.
         state_changelog_topics: Vec<TopicInfo>, at("stateChangelogTopics");
-        /// All versions; default empty.
+        /// The repartition topics that the subtopology reads from. All versions; default empty.
         repartition_source_topics: Vec<TopicInfo>, at("repartitionSourceTopics");
     }
 }
@@ -82,13 +86,13 @@ structure! {
 structure! {
     /// An element of [`Subtopology::state_changelog_topics`], [`Subtopology::repartition_source_topics`].
     TopicInfo "TopicInfo" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default 0.
+        /// How many partitions the topic has; 0 for not prescribed. All versions; default 0.
         partitions: i32, at("partitions");
-        /// All versions; default 0.
+        /// How many replicas each partition has; 0 for not prescribed. All versions; default 0.
         replication_factor: i16, at("replicationFactor");
-        /// All versions; default empty.
+        /// Configuration entries for the topic. All versions; default empty.
         topic_configs: Vec<KeyValue>, at("topicConfigs");
     }
 }
@@ -96,9 +100,9 @@ structure! {
 structure! {
     /// An element of [`TopicInfo::topic_configs`], [`Member::client_tags`].
     KeyValue "KeyValue" {
-        /// All versions; default "".
+        /// A name. All versions; default "".
         key: SmolStr, at("key");
-        /// All versions; default "".
+        /// Its value. All versions; default "".
         value: SmolStr, at("value");
     }
 }
@@ -106,35 +110,36 @@ structure! {
 structure! {
     /// An element of [`DescribedGroup::members`].
     Member "Member" {
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
-        /// The member's epoch. All versions; default 0.
+        /// The member's epoch: the group epoch that its assignment belongs to. All versions; default 0.
         member_epoch: i32, at("memberEpoch");
-        /// The static member's id, chosen by the user. All versions; nullable; default null.
+        /// The static member's id, chosen by the user; null for a dynamic member. All versions; nullable; default null.
         instance_id: Option<SmolStr>, at("instanceId").nullable().or_null();
-        /// The client's rack. All versions; nullable; default null.
+        /// The rack of the client; null or empty for none. All versions; nullable; default null.
         rack_id: Option<SmolStr>, at("rackId").nullable().or_null();
-        /// All versions; default "".
+        /// The name that the client gives itself. All versions; default "".
         client_id: SmolStr, at("clientId");
-        /// All versions; default "".
+        /// Where the member's client connects from. All versions; default "".
         client_host: SmolStr, at("clientHost");
-        /// All versions; default 0.
+        /// The version of the topology that the member runs. All versions; default 0.
         topology_epoch: i32, at("topologyEpoch");
-        /// All versions; default "".
+        /// The id of the process that runs the member. All versions; default "".
         process_id: SmolStr, at("processId");
-        /// All versions; nullable; default null.
+        /// Where the application answers questions of its own, as the user configured it. All versions; nullable;
+        /// default null.
         user_endpoint: Option<Endpoint>, at("userEndpoint").nullable().or_null();
-        /// All versions; default empty.
+        /// The tags of the client, for rack-aware placement of standby tasks. All versions; default empty.
         client_tags: Vec<KeyValue>, at("clientTags");
-        /// All versions; default empty.
+        /// How far the member has restored the state of its tasks. All versions; default empty.
         task_offsets: Vec<TaskOffset>, at("taskOffsets");
-        /// All versions; default empty.
+        /// Where the changelogs end that belong to the tasks. All versions; default empty.
         task_end_offsets: Vec<TaskOffset>, at("taskEndOffsets");
-        /// All versions; default all defaults.
+        /// What the member has. All versions; default all defaults.
         assignment: Assignment, at("assignment");
-        /// All versions; default all defaults.
+        /// What the coordinator wants the member to have. All versions; default all defaults.
         target_assignment: Assignment, at("targetAssignment");
-        /// All versions; default false.
+        /// Whether the member speaks the classic protocol. All versions; default false.
         is_classic: bool, at("isClassic");
     }
 }
@@ -152,11 +157,11 @@ structure! {
 structure! {
     /// An element of [`Member::task_offsets`], [`Member::task_end_offsets`].
     TaskOffset "TaskOffset" {
-        /// All versions; default "".
+        /// The subtopology's id within the topology. All versions; default "".
         subtopology_id: SmolStr, at("subtopologyId");
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
-        /// All versions; default 0.
+        /// An offset in the partition. All versions; default 0.
         offset: i64, at("offset");
     }
 }
@@ -164,11 +169,11 @@ structure! {
 structure! {
     /// The value of [`Member::assignment`], [`Member::target_assignment`].
     Assignment "Assignment" {
-        /// All versions; default empty.
+        /// The tasks that the member runs. All versions; default empty.
         active_tasks: Vec<TaskIds>, at("activeTasks");
-        /// All versions; default empty.
+        /// The tasks for which the member keeps a copy of the state. All versions; default empty.
         standby_tasks: Vec<TaskIds>, at("standbyTasks");
-        /// All versions; default empty.
+        /// The tasks whose state the member restores before it runs them. All versions; default empty.
         warmup_tasks: Vec<TaskIds>, at("warmupTasks");
     }
 }
@@ -176,9 +181,9 @@ structure! {
 structure! {
     /// An element of [`Assignment::active_tasks`], [`Assignment::standby_tasks`], [`Assignment::warmup_tasks`].
     TaskIds "TaskIds" {
-        /// All versions; default "".
+        /// The subtopology's id within the topology. All versions; default "".
         subtopology_id: SmolStr, at("subtopologyId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }

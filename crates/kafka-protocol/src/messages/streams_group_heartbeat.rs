@@ -7,41 +7,45 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `StreamsGroupHeartbeat` request (API key 88), version 0, flexible.
+    /// Body of a `StreamsGroupHeartbeat` request (API key 88), version 0, flexible. Joins, stays in and leaves a group
+    /// of a Kafka Streams application (KIP-1071).
     StreamsGroupHeartbeatRequest "StreamsGroupHeartbeatRequest" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
-        /// The member's epoch. All versions; default 0.
+        /// The member's epoch, as last answered: 0 to join, -1 to leave, -2 for a static member that leaves and will be
+        /// back. All versions; default 0.
         member_epoch: i32, at("memberEpoch");
-        /// All versions; default 0.
+        /// The version of what is known of the members' endpoints. All versions; default 0.
         endpoint_information_epoch: i32, at("endpointInformationEpoch");
-        /// The static member's id, chosen by the user. All versions; nullable; default null.
+        /// The static member's id, chosen by the user; null for a dynamic member. All versions; nullable; default null.
         instance_id: Option<SmolStr>, at("instanceId").nullable().or_null();
-        /// The client's rack. All versions; nullable; default null.
+        /// The rack of the client; null or empty for none. All versions; nullable; default null.
         rack_id: Option<SmolStr>, at("rackId").nullable().or_null();
-        /// In milliseconds. All versions; default -1.
+        /// How long the member may take to let go of tasks, in milliseconds; -1 for unchanged. All versions; default
+        /// -1.
         rebalance_timeout_ms: i32 = -1, at("rebalanceTimeoutMs").or(-1);
-        /// All versions; nullable; default null.
+        /// What the application computes, as subtopologies; null for no news. All versions; nullable; default null.
         topology: Option<Topology>, at("topology").nullable().or_null();
-        /// All versions; nullable; default null.
+        /// The tasks that the member runs. All versions; nullable; default null.
         active_tasks: Option<Vec<TaskIds>>, at("activeTasks").nullable().or_null();
-        /// All versions; nullable; default null.
+        /// The tasks for which the member keeps a copy of the state. All versions; nullable; default null.
         standby_tasks: Option<Vec<TaskIds>>, at("standbyTasks").nullable().or_null();
-        /// All versions; nullable; default null.
+        /// The tasks whose state the member restores before it runs them. All versions; nullable; default null.
         warmup_tasks: Option<Vec<TaskIds>>, at("warmupTasks").nullable().or_null();
-        /// All versions; nullable; default null.
+        /// The id of the process that runs the member. All versions; nullable; default null.
         process_id: Option<SmolStr>, at("processId").nullable().or_null();
-        /// All versions; nullable; default null.
+        /// Where the application answers questions of its own, as the user configured it. All versions; nullable;
+        /// default null.
         user_endpoint: Option<Endpoint>, at("userEndpoint").nullable().or_null();
-        /// All versions; nullable; default null.
+        /// The tags of the client, for rack-aware placement of standby tasks. All versions; nullable; default null.
         client_tags: Option<Vec<KeyValue>>, at("clientTags").nullable().or_null();
-        /// All versions; nullable; default null.
+        /// How far the member has restored the state of its tasks. All versions; nullable; default null.
         task_offsets: Option<Vec<TaskOffset>>, at("taskOffsets").nullable().or_null();
-        /// All versions; nullable; default null.
+        /// Where the changelogs end that belong to the tasks. All versions; nullable; default null.
         task_end_offsets: Option<Vec<TaskOffset>>, at("taskEndOffsets").nullable().or_null();
-        /// All versions; default false.
+        /// Whether the whole application shall end. All versions; default false.
         shutdown_application: bool, at("shutdownApplication");
     }
 }
@@ -51,9 +55,9 @@ message!(StreamsGroupHeartbeatRequest: Request "StreamsGroupHeartbeat" key 88, 0
 structure! {
     /// The value of [`StreamsGroupHeartbeatRequest::topology`].
     Topology "Topology" {
-        /// All versions; default 0.
+        /// The topology's version. All versions; default 0.
         epoch: i32, at("epoch");
-        /// All versions; default empty.
+        /// The parts of the topology that work independently. All versions; default empty.
         subtopologies: Vec<Subtopology>, at("subtopologies");
     }
 }
@@ -61,19 +65,20 @@ structure! {
 structure! {
     /// An element of [`Topology::subtopologies`].
     Subtopology "Subtopology" {
-        /// All versions; default "".
+        /// The subtopology's id within the topology. All versions; default "".
         subtopology_id: SmolStr, at("subtopologyId");
-        /// Names of topics. All versions; default empty.
+        /// The topics that the subtopology reads. All versions; default empty.
         source_topics: Vec<SmolStr>, at("sourceTopics");
-        /// All versions; default empty.
+        /// Regular expressions for topics that the subtopology reads. All versions; default empty.
         source_topic_regex: Vec<SmolStr>, at("sourceTopicRegex");
-        /// All versions; default empty.
+        /// The topics that keep the subtopology's state. All versions; default empty.
         state_changelog_topics: Vec<TopicInfo>, at("stateChangelogTopics");
-        /// Names of topics. All versions; default empty.
+        /// The repartition topics that the subtopology writes to. All versions; default empty.
         repartition_sink_topics: Vec<SmolStr>, at("repartitionSinkTopics");
-        /// All versions; default empty.
+        /// The repartition topics that the subtopology reads from. All versions; default empty.
         repartition_source_topics: Vec<TopicInfo>, at("repartitionSourceTopics");
-        /// All versions; default empty.
+        /// Groups of topics that need equally many partitions, as indexes into the arrays of topics. All versions;
+        /// default empty.
         copartition_groups: Vec<CopartitionGroup>, at("copartitionGroups");
     }
 }
@@ -81,13 +86,13 @@ structure! {
 structure! {
     /// An element of [`Subtopology::state_changelog_topics`], [`Subtopology::repartition_source_topics`].
     TopicInfo "TopicInfo" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default 0.
+        /// How many partitions the topic has; 0 for not prescribed. All versions; default 0.
         partitions: i32, at("partitions");
-        /// All versions; default 0.
+        /// How many replicas each partition has; 0 for not prescribed. All versions; default 0.
         replication_factor: i16, at("replicationFactor");
-        /// All versions; default empty.
+        /// Configuration entries for the topic. All versions; default empty.
         topic_configs: Vec<KeyValue>, at("topicConfigs");
     }
 }
@@ -95,9 +100,9 @@ structure! {
 structure! {
     /// An element of [`StreamsGroupHeartbeatRequest::client_tags`], [`TopicInfo::topic_configs`].
     KeyValue "KeyValue" {
-        /// All versions; default "".
+        /// A name. All versions; default "".
         key: SmolStr, at("key");
-        /// All versions; default "".
+        /// Its value. All versions; default "".
         value: SmolStr, at("value");
     }
 }
@@ -105,11 +110,11 @@ structure! {
 structure! {
     /// An element of [`Subtopology::copartition_groups`].
     CopartitionGroup "CopartitionGroup" {
-        /// All versions; default empty.
+        /// Indexes into the subtopology's `source_topics`. All versions; default empty.
         source_topics: Vec<i16>, at("sourceTopics");
-        /// All versions; default empty.
+        /// Indexes into the subtopology's `source_topic_regex`. All versions; default empty.
         source_topic_regex: Vec<i16>, at("sourceTopicRegex");
-        /// All versions; default empty.
+        /// Indexes into the subtopology's `repartition_source_topics`. All versions; default empty.
         repartition_source_topics: Vec<i16>, at("repartitionSourceTopics");
     }
 }
@@ -119,9 +124,9 @@ structure! {
     /// [`StreamsGroupHeartbeatRequest::warmup_tasks`], [`StreamsGroupHeartbeatResponse::active_tasks`],
     /// [`StreamsGroupHeartbeatResponse::standby_tasks`], [`StreamsGroupHeartbeatResponse::warmup_tasks`].
     TaskIds "TaskIds" {
-        /// All versions; default "".
+        /// The subtopology's id within the topology. All versions; default "".
         subtopology_id: SmolStr, at("subtopologyId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }
@@ -140,11 +145,11 @@ structure! {
     /// An element of [`StreamsGroupHeartbeatRequest::task_offsets`],
     /// [`StreamsGroupHeartbeatRequest::task_end_offsets`].
     TaskOffset "TaskOffset" {
-        /// All versions; default "".
+        /// The subtopology's id within the topology. All versions; default "".
         subtopology_id: SmolStr, at("subtopologyId");
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
-        /// All versions; default 0.
+        /// An offset in the partition. All versions; default 0.
         offset: i64, at("offset");
     }
 }
@@ -152,33 +157,35 @@ structure! {
 structure! {
     /// Body of a `StreamsGroupHeartbeat` response (API key 88), version 0, flexible.
     StreamsGroupHeartbeatResponse "StreamsGroupHeartbeatResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
-        /// The member's epoch. All versions; default 0.
+        /// The member's epoch: the group epoch that its assignment belongs to. All versions; default 0.
         member_epoch: i32, at("memberEpoch");
-        /// In milliseconds. All versions; default 0.
+        /// When to send the next heartbeat, in milliseconds after the last one. All versions; default 0.
         heartbeat_interval_ms: i32, at("heartbeatIntervalMs");
-        /// All versions; default 0.
+        /// By how many records a task may be behind and still count as caught up. All versions; default 0.
         acceptable_recovery_lag: i32, at("acceptableRecoveryLag");
-        /// In milliseconds. All versions; default 0.
+        /// How often to tell `task_offsets`, in milliseconds. All versions; default 0.
         task_offset_interval_ms: i32, at("taskOffsetIntervalMs");
-        /// All versions; nullable; default empty.
+        /// What the member should know of the group's state. All versions; nullable; default empty.
         status: Option<Vec<Status>> = Some(Vec::new()), at("status").nullable();
-        /// All versions; nullable; default null.
+        /// The tasks that the member runs. All versions; nullable; default null.
         active_tasks: Option<Vec<TaskIds>>, at("activeTasks").nullable().or_null();
-        /// All versions; nullable; default null.
+        /// The tasks for which the member keeps a copy of the state. All versions; nullable; default null.
         standby_tasks: Option<Vec<TaskIds>>, at("standbyTasks").nullable().or_null();
-        /// All versions; nullable; default null.
+        /// The tasks whose state the member restores before it runs them. All versions; nullable; default null.
         warmup_tasks: Option<Vec<TaskIds>>, at("warmupTasks").nullable().or_null();
-        /// All versions; default 0.
+        /// The version of what is known of the members' endpoints. All versions; default 0.
         endpoint_information_epoch: i32, at("endpointInformationEpoch");
-        /// All versions; nullable; default null.
+        /// Which member has which partitions, by the member's endpoint; null for unchanged. All versions; nullable;
+        /// default null.
         partitions_by_user_endpoint: Option<Vec<EndpointToPartitions>>,
             at("partitionsByUserEndpoint").nullable().or_null();
     }
@@ -188,9 +195,9 @@ message!(StreamsGroupHeartbeatResponse: Response "StreamsGroupHeartbeat" key 88,
 structure! {
     /// An element of [`StreamsGroupHeartbeatResponse::status`].
     Status "Status" {
-        /// All versions; default 0.
+        /// What it is, as a number. All versions; default 0.
         status_code: i8, at("statusCode");
-        /// All versions; default "".
+        /// What it is, in words. All versions; default "".
         status_detail: SmolStr, at("statusDetail");
     }
 }
@@ -198,11 +205,12 @@ structure! {
 structure! {
     /// An element of [`StreamsGroupHeartbeatResponse::partitions_by_user_endpoint`].
     EndpointToPartitions "EndpointToPartitions" {
-        /// All versions; default all defaults.
+        /// Where the application answers questions of its own, as the user configured it. All versions; default all
+        /// defaults.
         user_endpoint: Endpoint, at("userEndpoint");
-        /// All versions; default empty.
+        /// The partitions of its active tasks. All versions; default empty.
         active_partitions: Vec<TopicPartition>, at("activePartitions");
-        /// All versions; default empty.
+        /// The partitions of its standby tasks. All versions; default empty.
         standby_partitions: Vec<TopicPartition>, at("standbyPartitions");
     }
 }
@@ -210,9 +218,9 @@ structure! {
 structure! {
     /// An element of [`EndpointToPartitions::active_partitions`], [`EndpointToPartitions::standby_partitions`].
     TopicPartition "TopicPartition" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic: SmolStr, at("topic");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<i32>, at("partitions");
     }
 }

@@ -8,21 +8,24 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `SyncGroup` request (API key 14), versions 0 to 5, flexible from 4.
+    /// Body of a `SyncGroup` request (API key 14), versions 0 to 5, flexible from 4. Brings the leader's assignment to
+    /// the coordinator, and each member's part of it back.
     SyncGroupRequest "SyncGroupRequest" {
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// The group's generation. All versions; default 0.
+        /// The group's generation, one more after each rebalance. All versions; default 0.
         generation_id: i32, at("generationId");
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
-        /// The static member's id, chosen by the user. Versions 3 and later; nullable; default null.
+        /// The static member's id, chosen by the user; null for a dynamic member (KIP-345). Versions 3 and later;
+        /// nullable; default null.
         group_instance_id: Option<SmolStr>, at("groupInstanceId").since(3).nullable().or_null();
-        /// Versions 5 and later; nullable; default null; ignorable.
+        /// What kind of group it is, such as `consumer`. Versions 5 and later; nullable; default null; ignorable.
         protocol_type: Option<SmolStr>, at("protocolType").since(5).nullable().or_null().ignorable();
-        /// Versions 5 and later; nullable; default null; ignorable.
+        /// The assignment strategy that the group chose, such as `range`. Versions 5 and later; nullable; default null;
+        /// ignorable.
         protocol_name: Option<SmolStr>, at("protocolName").since(5).nullable().or_null().ignorable();
-        /// All versions; default empty.
+        /// What each member gets, from the leader; empty from the others. All versions; default empty.
         assignments: Vec<SyncGroupRequestAssignment>, at("assignments");
     }
 }
@@ -31,9 +34,10 @@ message!(SyncGroupRequest: Request "SyncGroup" key 14, 0..=5, flexible 4, answer
 structure! {
     /// An element of [`SyncGroupRequest::assignments`].
     SyncGroupRequestAssignment "SyncGroupRequestAssignment" {
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. All versions; default "".
+        /// The member's id. All versions; default "".
         member_id: SmolStr, at("memberId");
-        /// All versions; default empty.
+        /// What the member gets: for consumers a `ConsumerProtocolAssignment`, behind its version as int16. All
+        /// versions; default empty.
         assignment: Bytes, at("assignment");
     }
 }
@@ -41,15 +45,18 @@ structure! {
 structure! {
     /// Body of a `SyncGroup` response (API key 14), versions 0 to 5, flexible from 4.
     SyncGroupResponse "SyncGroupResponse" {
-        /// How long a quota held the request back, in milliseconds. Versions 1 and later; default 0; ignorable.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none.
+        /// Versions 1 and later; default 0; ignorable.
         throttle_time_ms: i32, at("throttleTimeMs").since(1).ignorable();
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// Versions 5 and later; nullable; default null; ignorable.
+        /// What kind of group it is, such as `consumer`. Versions 5 and later; nullable; default null; ignorable.
         protocol_type: Option<SmolStr>, at("protocolType").since(5).nullable().or_null().ignorable();
-        /// Versions 5 and later; nullable; default null; ignorable.
+        /// The assignment strategy that the group chose, such as `range`. Versions 5 and later; nullable; default null;
+        /// ignorable.
         protocol_name: Option<SmolStr>, at("protocolName").since(5).nullable().or_null().ignorable();
-        /// All versions; default empty.
+        /// What the member gets: for consumers a `ConsumerProtocolAssignment`, behind its version as int16. All
+        /// versions; default empty.
         assignment: Bytes, at("assignment");
     }
 }

@@ -9,7 +9,7 @@ use crate::{Message, MessageType};
 structure! {
     /// Key of a record of type 0, version 0, never flexible.
     TransactionLogKey "TransactionLogKey" {
-        /// All versions; default "".
+        /// The transactional id, chosen by the user. All versions; default "".
         transactional_id: SmolStr, at("transactionalId");
     }
 }
@@ -18,28 +18,29 @@ message!(TransactionLogKey: CoordinatorKey "TransactionLogKey" key 0, 0..=0);
 structure! {
     /// Value of a record of type 0, versions 0 to 1, flexible from 1.
     TransactionLogValue "TransactionLogValue" {
-        /// All versions; default 0.
+        /// The producer's id. All versions; default 0.
         producer_id: i64, at("producerId");
-        /// Versions 1 and later; default -1; tag 0.
+        /// The producer id of the transaction before; -1 for none. Versions 1 and later; default -1; tag 0.
         previous_producer_id: i64 = -1, at("previousProducerId").since(1).tag(0).or(-1);
-        /// Versions 1 and later; default -1; tag 1.
+        /// The producer id of the transaction to come; -1 for the same. Versions 1 and later; default -1; tag 1.
         next_producer_id: i64 = -1, at("nextProducerId").since(1).tag(1).or(-1);
-        /// The producer's epoch. All versions; default 0.
+        /// The producer's epoch, which fences its earlier instances. All versions; default 0.
         producer_epoch: i16, at("producerEpoch");
-        /// Versions 1 and later; default -1; tag 3.
+        /// The producer epoch of the transaction to come; -1 for none. Versions 1 and later; default -1; tag 3.
         next_producer_epoch: i16 = -1, at("nextProducerEpoch").since(1).tag(3).or(-1);
-        /// In milliseconds. All versions; default 0.
+        /// How long a transaction may be open before the coordinator aborts it, in milliseconds. All versions; default
+        /// 0.
         transaction_timeout_ms: i32, at("transactionTimeoutMs");
-        /// All versions; default 0.
+        /// The state of the transaction, as a number. All versions; default 0.
         transaction_status: i8, at("transactionStatus");
-        /// All versions; nullable; default empty.
+        /// The partitions in the transaction. All versions; nullable; default empty.
         transaction_partitions: Option<Vec<PartitionsSchema>> = Some(Vec::new()),
             at("transactionPartitions").nullable();
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When the transaction last changed, in milliseconds since 1970 (UTC). All versions; default 0.
         transaction_last_update_timestamp_ms: i64, at("transactionLastUpdateTimestampMs");
-        /// Milliseconds since 1970 (UTC). All versions; default 0.
+        /// When the transaction began, in milliseconds since 1970 (UTC). All versions; default 0.
         transaction_start_timestamp_ms: i64, at("transactionStartTimestampMs");
-        /// Versions 1 and later; default 0; tag 2.
+        /// The version of the transaction protocol that the client uses. Versions 1 and later; default 0; tag 2.
         client_transaction_version: i16, at("clientTransactionVersion").since(1).tag(2);
     }
 }
@@ -48,9 +49,9 @@ message!(TransactionLogValue: CoordinatorValue "TransactionLogValue" key 0, 0..=
 structure! {
     /// An element of [`TransactionLogValue::transaction_partitions`].
     PartitionsSchema "PartitionsSchema" {
-        /// All versions; default "".
+        /// The topic's name. All versions; default "".
         topic: SmolStr, at("topic");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partition_ids: Vec<i32>, at("partitionIds");
     }
 }

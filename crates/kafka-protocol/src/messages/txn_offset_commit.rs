@@ -7,24 +7,26 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `TxnOffsetCommit` request (API key 28), versions 0 to 5, flexible from 3.
+    /// Body of a `TxnOffsetCommit` request (API key 28), versions 0 to 5, flexible from 3. Commits offsets of a group
+    /// as part of a transaction; sent to the group's coordinator (KIP-98).
     TxnOffsetCommitRequest "TxnOffsetCommitRequest" {
-        /// A transactional id. All versions; default "".
+        /// The transactional id, chosen by the user. All versions; default "".
         transactional_id: SmolStr, at("transactionalId");
-        /// A group's id. All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// A producer's id. All versions; default 0.
+        /// The producer's id. All versions; default 0.
         producer_id: i64, at("producerId");
-        /// The producer's epoch. All versions; default 0.
+        /// The producer's epoch, which fences its earlier instances. All versions; default 0.
         producer_epoch: i16, at("producerEpoch");
-        /// The group's generation. Versions 3 and later; default -1.
+        /// The member's generation, by which outdated members are fenced (KIP-447); -1 for none. Versions 3 and later;
+        /// default -1.
         generation_id: i32 = -1, at("generationId").since(3).or(-1);
-        /// The member's id, given by the coordinator or, in newer protocols, by the member. Versions 3 and later;
-        /// default "".
+        /// The member's id (KIP-447); empty for none. Versions 3 and later; default "".
         member_id: SmolStr, at("memberId").since(3);
-        /// The static member's id, chosen by the user. Versions 3 and later; nullable; default null.
+        /// The static member's id, chosen by the user; null for a dynamic member (KIP-345). Versions 3 and later;
+        /// nullable; default null.
         group_instance_id: Option<SmolStr>, at("groupInstanceId").since(3).nullable().or_null();
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<TxnOffsetCommitRequestTopic>, at("topics");
     }
 }
@@ -33,9 +35,9 @@ message!(TxnOffsetCommitRequest: Request "TxnOffsetCommit" key 28, 0..=5, flexib
 structure! {
     /// An element of [`TxnOffsetCommitRequest::topics`].
     TxnOffsetCommitRequestTopic "TxnOffsetCommitRequestTopic" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<TxnOffsetCommitRequestPartition>, at("partitions");
     }
 }
@@ -43,13 +45,14 @@ structure! {
 structure! {
     /// An element of [`TxnOffsetCommitRequestTopic::partitions`].
     TxnOffsetCommitRequestPartition "TxnOffsetCommitRequestPartition" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// The offset to read next, as committed. All versions; default 0.
+        /// The offset of the next record to read. All versions; default 0.
         committed_offset: i64, at("committedOffset");
-        /// The leader epoch of the last record read, as committed. Versions 2 and later; default -1; ignorable.
+        /// The leader epoch of the last record read, as committed; -1 for unknown (KIP-320). Versions 2 and later;
+        /// default -1; ignorable.
         committed_leader_epoch: i32 = -1, at("committedLeaderEpoch").since(2).or(-1).ignorable();
-        /// The user's words stored with a committed offset. All versions; nullable; default "".
+        /// The user's words, stored with the offset. All versions; nullable; default "".
         committed_metadata: Option<SmolStr> = Some(SmolStr::default()), at("committedMetadata").nullable();
     }
 }
@@ -57,9 +60,10 @@ structure! {
 structure! {
     /// Body of a `TxnOffsetCommit` response (API key 28), versions 0 to 5, flexible from 3.
     TxnOffsetCommitResponse "TxnOffsetCommitResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<TxnOffsetCommitResponseTopic>, at("topics");
     }
 }
@@ -68,9 +72,9 @@ message!(TxnOffsetCommitResponse: Response "TxnOffsetCommit" key 28, 0..=5, flex
 structure! {
     /// An element of [`TxnOffsetCommitResponse::topics`].
     TxnOffsetCommitResponseTopic "TxnOffsetCommitResponseTopic" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<TxnOffsetCommitResponsePartition>, at("partitions");
     }
 }
@@ -78,9 +82,9 @@ structure! {
 structure! {
     /// An element of [`TxnOffsetCommitResponseTopic::partitions`].
     TxnOffsetCommitResponsePartition "TxnOffsetCommitResponsePartition" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }

@@ -7,9 +7,10 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `UnregisterBroker` request (API key 64), version 0, flexible.
+    /// Body of an `UnregisterBroker` request (API key 64), version 0, flexible. Has the cluster forget a broker that is
+    /// gone.
     UnregisterBrokerRequest "UnregisterBrokerRequest" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         broker_id: i32, at("brokerId");
     }
 }
@@ -17,11 +18,12 @@ message!(UnregisterBrokerRequest: Request "UnregisterBroker" key 64, 0..=0, flex
     UnregisterBrokerResponse);
 
 structure! {
-    /// Body of a `UnregisterBroker` response (API key 64), version 0, flexible.
+    /// Body of an `UnregisterBroker` response (API key 64), version 0, flexible.
     UnregisterBrokerResponse "UnregisterBrokerResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();

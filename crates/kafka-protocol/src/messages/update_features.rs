@@ -7,11 +7,12 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `UpdateFeatures` request (API key 57), versions 0 to 2, flexible.
+    /// Body of an `UpdateFeatures` request (API key 57), versions 0 to 2, flexible. Changes which feature levels are in
+    /// force (KIP-584).
     UpdateFeaturesRequest "UpdateFeaturesRequest" {
-        /// In milliseconds. All versions; default 60000.
+        /// How long the broker may take before it answers, in milliseconds. All versions; default 60000.
         timeout_ms: i32 = 60000, at("timeoutMs").or(60000);
-        /// All versions; default empty.
+        /// The changes. All versions; default empty.
         feature_updates: Vec<FeatureUpdateKey>, at("featureUpdates");
         /// Whether to check the request without doing it. Versions 1 and later; default false.
         validate_only: bool, at("validateOnly").since(1);
@@ -22,27 +23,29 @@ message!(UpdateFeaturesRequest: Request "UpdateFeatures" key 57, 0..=2, flexible
 structure! {
     /// An element of [`UpdateFeaturesRequest::feature_updates`].
     FeatureUpdateKey "FeatureUpdateKey" {
-        /// All versions; default "".
+        /// The feature's name, such as `metadata.version`. All versions; default "".
         feature: SmolStr, at("feature");
-        /// All versions; default 0.
+        /// The new level; 0 to switch the feature off. All versions; default 0.
         max_version_level: i16, at("maxVersionLevel");
-        /// Version 0; default false.
+        /// Whether the level may become lower. Version 0; default false.
         allow_downgrade: bool, at("allowDowngrade").versions(0, 0);
-        /// Versions 1 and later; default 1.
+        /// What is allowed: 1 only upgrades, 2 safe downgrades, 3 unsafe downgrades too. Versions 1 and later; default
+        /// 1.
         upgrade_type: i8 = 1, at("upgradeType").since(1).or(1);
     }
 }
 
 structure! {
-    /// Body of a `UpdateFeatures` response (API key 57), versions 0 to 2, flexible.
+    /// Body of an `UpdateFeatures` response (API key 57), versions 0 to 2, flexible.
     UpdateFeaturesResponse "UpdateFeaturesResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();
-        /// Versions 0 to 1; default empty; ignorable.
+        /// What became of each that was asked for. Versions 0 to 1; default empty; ignorable.
         results: Vec<UpdatableFeatureResult>, at("results").versions(0, 1).ignorable();
     }
 }
@@ -51,9 +54,9 @@ message!(UpdateFeaturesResponse: Response "UpdateFeatures" key 57, 0..=2, flexib
 structure! {
     /// An element of [`UpdateFeaturesResponse::results`].
     UpdatableFeatureResult "UpdatableFeatureResult" {
-        /// All versions; default "".
+        /// The feature's name, such as `metadata.version`. All versions; default "".
         feature: SmolStr, at("feature");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default "".
         error_message: Option<SmolStr> = Some(SmolStr::default()), at("errorMessage").nullable();

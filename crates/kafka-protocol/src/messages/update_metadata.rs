@@ -7,23 +7,24 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `UpdateMetadata` request (API key 6), versions 0 to 8, flexible from 6.
+    /// Body of an `UpdateMetadata` request (API key 6), versions 0 to 8, flexible from 6.
     UpdateMetadataRequest "UpdateMetadataRequest" {
-        /// A broker's id. All versions; default 0.
+        /// The controller's id. All versions; default 0.
         controller_id: i32, at("controllerId");
-        /// Versions 8 and later; default false.
+        /// Whether the controller is one of KRaft. Versions 8 and later; default false.
         is_kraft_controller: bool, at("isKRaftController").since(8);
-        /// Versions 8 and later; default 0; tag 0.
+        /// 0 for not told, 1 for some partitions, 2 for all. Versions 8 and later; default 0; tag 0.
         r#type: i8, at("type").since(8).tag(0);
-        /// All versions; default 0.
+        /// The controller's epoch. All versions; default 0.
         controller_epoch: i32, at("controllerEpoch");
-        /// Versions 5 and later; default -1; ignorable.
+        /// The broker's epoch, which each of its registrations raises; -1 for unknown. Versions 5 and later; default
+        /// -1; ignorable.
         broker_epoch: i64 = -1, at("brokerEpoch").since(5).or(-1).ignorable();
-        /// Versions 0 to 4; default empty.
+        /// The partitions, and what to know of each. Versions 0 to 4; default empty.
         ungrouped_partition_states: Vec<UpdateMetadataPartitionState>, at("ungroupedPartitionStates").versions(0, 4);
-        /// Versions 5 and later; default empty.
+        /// The topics, and what to know of each. Versions 5 and later; default empty.
         topic_states: Vec<UpdateMetadataTopicState>, at("topicStates").since(5);
-        /// All versions; default empty.
+        /// The brokers that are alive. All versions; default empty.
         live_brokers: Vec<UpdateMetadataBroker>, at("liveBrokers");
     }
 }
@@ -33,21 +34,21 @@ structure! {
     /// An element of [`UpdateMetadataRequest::ungrouped_partition_states`],
     /// [`UpdateMetadataTopicState::partition_states`].
     UpdateMetadataPartitionState "UpdateMetadataPartitionState" {
-        /// A topic's name. Versions 0 to 4; default ""; ignorable.
+        /// The topic's name. Versions 0 to 4; default ""; ignorable.
         topic_name: SmolStr, at("topicName").versions(0, 4).ignorable();
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// All versions; default 0.
+        /// The controller's epoch. All versions; default 0.
         controller_epoch: i32, at("controllerEpoch");
-        /// A broker's id. All versions; default 0.
+        /// The leader's broker id; -1 for none. All versions; default 0.
         leader: i32, at("leader");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
-        /// Ids of brokers. All versions; default empty.
+        /// The brokers in sync. All versions; default empty.
         isr: Vec<i32>, at("isr");
-        /// All versions; default 0.
+        /// The version of the partition's state in ZooKeeper. All versions; default 0.
         zk_version: i32, at("zkVersion");
-        /// Ids of brokers. All versions; default empty.
+        /// The brokers with a replica, the preferred leader first. All versions; default empty.
         replicas: Vec<i32>, at("replicas");
         /// The brokers with a replica that is offline. Versions 4 and later; default empty; ignorable.
         offline_replicas: Vec<i32>, at("offlineReplicas").since(4).ignorable();
@@ -57,11 +58,11 @@ structure! {
 structure! {
     /// An element of [`UpdateMetadataRequest::topic_states`].
     UpdateMetadataTopicState "UpdateMetadataTopicState" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// A topic's id. Versions 7 and later; default zero; ignorable.
+        /// The topic's id (KIP-516). Versions 7 and later; default zero; ignorable.
         topic_id: Uuid, at("topicId").since(7).ignorable();
-        /// All versions; default empty.
+        /// The partitions, and what to know of each. All versions; default empty.
         partition_states: Vec<UpdateMetadataPartitionState>, at("partitionStates");
     }
 }
@@ -69,15 +70,15 @@ structure! {
 structure! {
     /// An element of [`UpdateMetadataRequest::live_brokers`].
     UpdateMetadataBroker "UpdateMetadataBroker" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         id: i32, at("id");
-        /// Version 0; default ""; ignorable.
+        /// A host name or address. Version 0; default ""; ignorable.
         v0_host: SmolStr, at("v0Host").versions(0, 0).ignorable();
-        /// Version 0; default 0; ignorable.
+        /// A port. Version 0; default 0; ignorable.
         v0_port: i32, at("v0Port").versions(0, 0).ignorable();
-        /// Versions 1 and later; default empty; ignorable.
+        /// Where the broker listens. Versions 1 and later; default empty; ignorable.
         endpoints: Vec<UpdateMetadataEndpoint>, at("endpoints").since(1).ignorable();
-        /// The rack of a broker. Versions 2 and later; nullable; default ""; ignorable.
+        /// The broker's rack; null for none. Versions 2 and later; nullable; default ""; ignorable.
         rack: Option<SmolStr> = Some(SmolStr::default()), at("rack").since(2).nullable().ignorable();
     }
 }
@@ -89,17 +90,17 @@ structure! {
         port: i32, at("port");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
-        /// Versions 3 and later; default ""; ignorable.
+        /// The listener's name. Versions 3 and later; default ""; ignorable.
         listener: SmolStr, at("listener").since(3).ignorable();
-        /// All versions; default 0.
+        /// What is spoken there: 0 PLAINTEXT, 1 SSL, 2 SASL_PLAINTEXT, 3 SASL_SSL. All versions; default 0.
         security_protocol: i16, at("securityProtocol");
     }
 }
 
 structure! {
-    /// Body of a `UpdateMetadata` response (API key 6), versions 0 to 8, flexible from 6.
+    /// Body of an `UpdateMetadata` response (API key 6), versions 0 to 8, flexible from 6.
     UpdateMetadataResponse "UpdateMetadataResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }

@@ -7,19 +7,21 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `UpdateRaftVoter` request (API key 82), version 0, flexible.
+    /// Body of an `UpdateRaftVoter` request (API key 82), version 0, flexible. Tells the leader of the metadata quorum
+    /// where a voter listens (KIP-853).
     UpdateRaftVoterRequest "UpdateRaftVoterRequest" {
         /// The cluster's id. All versions; nullable; default "".
         cluster_id: Option<SmolStr> = Some(SmolStr::default()), at("clusterId").nullable();
-        /// The leader epoch that the client knows, to fence stale ones; -1 for none. All versions; default 0.
+        /// The leader epoch that the client knows, by which the broker fences those who are behind, or says that it is
+        /// behind itself; -1 for not checked (KIP-320). All versions; default 0.
         current_leader_epoch: i32, at("currentLeaderEpoch");
-        /// All versions; default 0.
+        /// The voter's id. All versions; default 0.
         voter_id: i32, at("voterId");
-        /// All versions; default zero.
+        /// The id of the voter's log directory. All versions; default zero.
         voter_directory_id: Uuid, at("voterDirectoryId");
-        /// All versions; default empty.
+        /// Where it listens. All versions; default empty.
         listeners: Vec<Listener>, at("listeners");
-        /// All versions; default all defaults.
+        /// The range of `kraft.version` that the voter supports. All versions; default all defaults.
         kraft_version_feature: KRaftVersionFeature, at("kRaftVersionFeature");
     }
 }
@@ -28,7 +30,7 @@ message!(UpdateRaftVoterRequest: Request "UpdateRaftVoter" key 82, 0..=0, flexib
 structure! {
     /// An element of [`UpdateRaftVoterRequest::listeners`].
     Listener "Listener" {
-        /// All versions; default "".
+        /// The listener's name. All versions; default "".
         name: SmolStr, at("name");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");
@@ -40,21 +42,23 @@ structure! {
 structure! {
     /// The value of [`UpdateRaftVoterRequest::kraft_version_feature`].
     KRaftVersionFeature "KRaftVersionFeature" {
-        /// All versions; default 0.
+        /// The lowest level that is supported. All versions; default 0.
         min_supported_version: i16, at("minSupportedVersion");
-        /// All versions; default 0.
+        /// The highest level that is supported. All versions; default 0.
         max_supported_version: i16, at("maxSupportedVersion");
     }
 }
 
 structure! {
-    /// Body of a `UpdateRaftVoter` response (API key 82), version 0, flexible.
+    /// Body of an `UpdateRaftVoter` response (API key 82), version 0, flexible.
     UpdateRaftVoterResponse "UpdateRaftVoterResponse" {
-        /// How long a quota held the request back, in milliseconds. All versions; default 0.
+        /// How long the client should pause, or was made to wait, because of a quota, in milliseconds; 0 for none. All
+        /// versions; default 0.
         throttle_time_ms: i32, at("throttleTimeMs");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default all defaults; tag 0.
+        /// The leader that the broker knows, in place of the one that was addressed. All versions; default all
+        /// defaults; tag 0.
         current_leader: CurrentLeader, at("currentLeader").tag(0);
     }
 }
@@ -63,7 +67,7 @@ message!(UpdateRaftVoterResponse: Response "UpdateRaftVoter" key 82, 0..=0, flex
 structure! {
     /// The value of [`UpdateRaftVoterResponse::current_leader`].
     CurrentLeader "CurrentLeader" {
-        /// A broker's id. All versions; default -1.
+        /// The leader's id; -1 for none or unknown. All versions; default -1.
         leader_id: i32 = -1, at("leaderId").or(-1);
         /// The epoch of the partition's leader. All versions; default -1.
         leader_epoch: i32 = -1, at("leaderEpoch").or(-1);

@@ -7,13 +7,14 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType, Uuid};
 
 structure! {
-    /// Body of a `Vote` request (API key 52), versions 0 to 2, flexible.
+    /// Body of a `Vote` request (API key 52), versions 0 to 2, flexible. Asks a voter of the metadata quorum for its
+    /// vote (KIP-595).
     VoteRequest "VoteRequest" {
         /// The cluster's id. All versions; nullable; default null.
         cluster_id: Option<SmolStr>, at("clusterId").nullable().or_null();
-        /// A broker's id. Versions 1 and later; default -1; ignorable.
+        /// The voter's id. Versions 1 and later; default -1; ignorable.
         voter_id: i32 = -1, at("voterId").since(1).or(-1).ignorable();
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<VoteRequestTopicData>, at("topics");
     }
 }
@@ -22,9 +23,9 @@ message!(VoteRequest: Request "Vote" key 52, 0..=2, flexible 0, answer VoteRespo
 structure! {
     /// An element of [`VoteRequest::topics`].
     VoteRequestTopicData "TopicData" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<VoteRequestPartitionData>, at("partitions");
     }
 }
@@ -32,21 +33,21 @@ structure! {
 structure! {
     /// An element of [`VoteRequestTopicData::partitions`].
     VoteRequestPartitionData "PartitionData" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// All versions; default 0.
+        /// The epoch of the replica that asks. All versions; default 0.
         replica_epoch: i32, at("replicaEpoch");
-        /// A broker's id. All versions; default 0.
+        /// The replica that asks. All versions; default 0.
         replica_id: i32, at("replicaId");
-        /// Versions 1 and later; default zero; ignorable.
+        /// The id of the replica's log directory; zero for none. Versions 1 and later; default zero; ignorable.
         replica_directory_id: Uuid, at("replicaDirectoryId").since(1).ignorable();
-        /// Versions 1 and later; default zero; ignorable.
+        /// The id of the voter's log directory. Versions 1 and later; default zero; ignorable.
         voter_directory_id: Uuid, at("voterDirectoryId").since(1).ignorable();
-        /// All versions; default 0.
+        /// The leader epoch of its last record. All versions; default 0.
         last_offset_epoch: i32, at("lastOffsetEpoch");
-        /// All versions; default 0.
+        /// The offset at which its log ends. All versions; default 0.
         last_offset: i64, at("lastOffset");
-        /// Versions 2 and later; default false.
+        /// Whether it only asks what the vote would be (KIP-996). Versions 2 and later; default false.
         pre_vote: bool, at("preVote").since(2);
     }
 }
@@ -54,11 +55,11 @@ structure! {
 structure! {
     /// Body of a `Vote` response (API key 52), versions 0 to 2, flexible.
     VoteResponse "VoteResponse" {
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<VoteResponseTopicData>, at("topics");
-        /// Versions 1 and later; default empty; tag 0.
+        /// Where the leaders named in this response are reached. Versions 1 and later; default empty; tag 0.
         node_endpoints: Vec<NodeEndpoint>, at("nodeEndpoints").since(1).tag(0);
     }
 }
@@ -67,9 +68,9 @@ message!(VoteResponse: Response "Vote" key 52, 0..=2, flexible 0);
 structure! {
     /// An element of [`VoteResponse::topics`].
     VoteResponseTopicData "TopicData" {
-        /// A topic's name. All versions; default "".
+        /// The topic's name. All versions; default "".
         topic_name: SmolStr, at("topicName");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<VoteResponsePartitionData>, at("partitions");
     }
 }
@@ -77,15 +78,15 @@ structure! {
 structure! {
     /// An element of [`VoteResponseTopicData::partitions`].
     VoteResponsePartitionData "PartitionData" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
-        /// A broker's id. All versions; default 0.
+        /// The leader's id; -1 for none or unknown. All versions; default 0.
         leader_id: i32, at("leaderId");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
-        /// All versions; default false.
+        /// Whether it has the vote. All versions; default false.
         vote_granted: bool, at("voteGranted");
     }
 }
@@ -93,7 +94,7 @@ structure! {
 structure! {
     /// An element of [`VoteResponse::node_endpoints`].
     NodeEndpoint "NodeEndpoint" {
-        /// A broker's id. All versions; default 0.
+        /// The broker's id. All versions; default 0.
         node_id: i32, at("nodeId");
         /// A host name or address. All versions; default "".
         host: SmolStr, at("host");

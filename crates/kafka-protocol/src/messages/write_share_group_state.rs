@@ -9,9 +9,9 @@ use crate::{Message, MessageType, Uuid};
 structure! {
     /// Body of a `WriteShareGroupState` request (API key 85), versions 0 to 1, flexible.
     WriteShareGroupStateRequest "WriteShareGroupStateRequest" {
-        /// All versions; default "".
+        /// The group's id. All versions; default "".
         group_id: SmolStr, at("groupId");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<WriteStateData>, at("topics");
     }
 }
@@ -21,9 +21,9 @@ message!(WriteShareGroupStateRequest: Request "WriteShareGroupState" key 85, 0..
 structure! {
     /// An element of [`WriteShareGroupStateRequest::topics`].
     WriteStateData "WriteStateData" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<PartitionData>, at("partitions");
     }
 }
@@ -31,17 +31,18 @@ structure! {
 structure! {
     /// An element of [`WriteStateData::partitions`].
     PartitionData "PartitionData" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
-        /// All versions; default 0.
+        /// The version of the share group's state of the partition. All versions; default 0.
         state_epoch: i32, at("stateEpoch");
         /// The epoch of the partition's leader. All versions; default 0.
         leader_epoch: i32, at("leaderEpoch");
-        /// All versions; default 0.
+        /// The first offset. All versions; default 0.
         start_offset: i64, at("startOffset");
-        /// Versions 1 and later; default -1; ignorable.
+        /// How many records from the start offset on need no more delivery; -1 for unknown. Versions 1 and later;
+        /// default -1; ignorable.
         delivery_complete_count: i32 = -1, at("deliveryCompleteCount").since(1).or(-1).ignorable();
-        /// All versions; default empty.
+        /// What became of records, range by range. All versions; default empty.
         state_batches: Vec<StateBatch>, at("stateBatches");
     }
 }
@@ -49,13 +50,13 @@ structure! {
 structure! {
     /// An element of [`PartitionData::state_batches`].
     StateBatch "StateBatch" {
-        /// All versions; default 0.
+        /// The first offset of the range. All versions; default 0.
         first_offset: i64, at("firstOffset");
-        /// All versions; default 0.
+        /// The last offset of the range. All versions; default 0.
         last_offset: i64, at("lastOffset");
-        /// All versions; default 0.
+        /// What became of the records: 0 available, 2 acknowledged, 4 archived. All versions; default 0.
         delivery_state: i8, at("deliveryState");
-        /// All versions; default 0.
+        /// How often the records were delivered. All versions; default 0.
         delivery_count: i16, at("deliveryCount");
     }
 }
@@ -63,7 +64,7 @@ structure! {
 structure! {
     /// Body of a `WriteShareGroupState` response (API key 85), versions 0 to 1, flexible.
     WriteShareGroupStateResponse "WriteShareGroupStateResponse" {
-        /// All versions; default empty.
+        /// What became of each that was asked for. All versions; default empty.
         results: Vec<WriteStateResult>, at("results");
     }
 }
@@ -72,9 +73,9 @@ message!(WriteShareGroupStateResponse: Response "WriteShareGroupState" key 85, 0
 structure! {
     /// An element of [`WriteShareGroupStateResponse::results`].
     WriteStateResult "WriteStateResult" {
-        /// A topic's id. All versions; default zero.
+        /// The topic's id (KIP-516). All versions; default zero.
         topic_id: Uuid, at("topicId");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<PartitionResult>, at("partitions");
     }
 }
@@ -82,9 +83,9 @@ structure! {
 structure! {
     /// An element of [`WriteStateResult::partitions`].
     PartitionResult "PartitionResult" {
-        /// All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition: i32, at("partition");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
         /// What went wrong, in words. All versions; nullable; default null.
         error_message: Option<SmolStr>, at("errorMessage").nullable().or_null();

@@ -7,9 +7,10 @@ use crate::engine::{message, structure};
 use crate::{Message, MessageType};
 
 structure! {
-    /// Body of a `WriteTxnMarkers` request (API key 27), versions 0 to 2, flexible from 1.
+    /// Body of a `WriteTxnMarkers` request (API key 27), versions 0 to 2, flexible from 1. The coordinator's word to
+    /// the leaders that transactions are committed or aborted (KIP-98).
     WriteTxnMarkersRequest "WriteTxnMarkersRequest" {
-        /// All versions; default empty.
+        /// The transactions that have ended. All versions; default empty.
         markers: Vec<WritableTxnMarker>, at("markers");
     }
 }
@@ -18,17 +19,17 @@ message!(WriteTxnMarkersRequest: Request "WriteTxnMarkers" key 27, 0..=2, flexib
 structure! {
     /// An element of [`WriteTxnMarkersRequest::markers`].
     WritableTxnMarker "WritableTxnMarker" {
-        /// A producer's id. All versions; default 0.
+        /// The producer's id. All versions; default 0.
         producer_id: i64, at("producerId");
-        /// The producer's epoch. All versions; default 0.
+        /// The producer's epoch, which fences its earlier instances. All versions; default 0.
         producer_epoch: i16, at("producerEpoch");
-        /// All versions; default false.
+        /// Whether the transaction is committed; else it is aborted. All versions; default false.
         transaction_result: bool, at("transactionResult");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<WritableTxnMarkerTopic>, at("topics");
-        /// All versions; default 0.
+        /// The epoch of the transaction coordinator. All versions; default 0.
         coordinator_epoch: i32, at("coordinatorEpoch");
-        /// Versions 2 and later; default 0; ignorable.
+        /// The version of the transaction protocol. Versions 2 and later; default 0; ignorable.
         transaction_version: i8, at("transactionVersion").since(2).ignorable();
     }
 }
@@ -36,9 +37,9 @@ structure! {
 structure! {
     /// An element of [`WritableTxnMarker::topics`].
     WritableTxnMarkerTopic "WritableTxnMarkerTopic" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// Numbers of partitions within their topic. All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partition_indexes: Vec<i32>, at("partitionIndexes");
     }
 }
@@ -46,7 +47,7 @@ structure! {
 structure! {
     /// Body of a `WriteTxnMarkers` response (API key 27), versions 0 to 2, flexible from 1.
     WriteTxnMarkersResponse "WriteTxnMarkersResponse" {
-        /// All versions; default empty.
+        /// What became of each transaction. All versions; default empty.
         markers: Vec<WritableTxnMarkerResult>, at("markers");
     }
 }
@@ -55,9 +56,9 @@ message!(WriteTxnMarkersResponse: Response "WriteTxnMarkers" key 27, 0..=2, flex
 structure! {
     /// An element of [`WriteTxnMarkersResponse::markers`].
     WritableTxnMarkerResult "WritableTxnMarkerResult" {
-        /// A producer's id. All versions; default 0.
+        /// The producer's id. All versions; default 0.
         producer_id: i64, at("producerId");
-        /// All versions; default empty.
+        /// The topics that this is about. All versions; default empty.
         topics: Vec<WritableTxnMarkerTopicResult>, at("topics");
     }
 }
@@ -65,9 +66,9 @@ structure! {
 structure! {
     /// An element of [`WritableTxnMarkerResult::topics`].
     WritableTxnMarkerTopicResult "WritableTxnMarkerTopicResult" {
-        /// A topic's name. All versions; default "".
+        /// All versions; default "".
         name: SmolStr, at("name");
-        /// All versions; default empty.
+        /// Partitions of the topic, by number. All versions; default empty.
         partitions: Vec<WritableTxnMarkerPartitionResult>, at("partitions");
     }
 }
@@ -75,9 +76,9 @@ structure! {
 structure! {
     /// An element of [`WritableTxnMarkerTopicResult::partitions`].
     WritableTxnMarkerPartitionResult "WritableTxnMarkerPartitionResult" {
-        /// A partition's number within its topic. All versions; default 0.
+        /// The partition's number within its topic. All versions; default 0.
         partition_index: i32, at("partitionIndex");
-        /// What went wrong: an [`ErrorCode`](crate::ErrorCode). All versions; default 0.
+        /// What went wrong: an [`ErrorCode`](crate::ErrorCode); 0 for nothing. All versions; default 0.
         error_code: i16, at("errorCode");
     }
 }
