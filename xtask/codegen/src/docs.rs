@@ -43,11 +43,11 @@ pub(super) fn structure(holders: &[(String, String, bool)]) -> String {
     }
 }
 
-/// What a field is, by our text or else by its name, and where it exists.
-pub(super) fn field(field: &Field, text: Option<&str>) -> String {
+/// What our text says of a field, and where it exists.
+pub(super) fn field(field: &Field, text: &str) -> String {
     let facts = [Some(versions(field)), nullable(field), Some(default(field)), tag(field), ignorable(field)];
     let facts = facts.into_iter().flatten().collect::<Vec<_>>().join("; ");
-    text.map_or_else(|| format!("{facts}."), |meaning| format!("{meaning}. {facts}."))
+    format!("{text}. {facts}.")
 }
 
 fn versions(field: &Field) -> String {

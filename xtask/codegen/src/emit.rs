@@ -25,7 +25,7 @@ pub(super) fn file(file: &File<'_>, texts: &Texts<'_>) -> String {
         }
         body.push('\n');
     }
-    let banner = banner("kafka.schema");
+    let banner = banner("kafka.schema and message-texts.tsv");
     format!("{banner}{}\n{}\n{body}{}", comment("//! ", &file.about), imports(&body), registry(file))
 }
 
@@ -116,7 +116,7 @@ fn declaration(types: &RustTypes<'_>, declared: &Declared<'_>, texts: &Texts<'_>
     format!("structure! {{\n{}    {name} \"{schema}\" {{\n{fields}    }}\n}}\n", comment("    /// ", &about))
 }
 
-fn field_lines(types: &RustTypes<'_>, message: &Message, field: &Field, text: Option<&str>) -> String {
+fn field_lines(types: &RustTypes<'_>, message: &Message, field: &Field, text: &str) -> String {
     let nested = field.struct_name().map(|name| types.nested(message, name));
     let element = element_type(&field.base, nested.as_deref());
     let doc = comment("        /// ", &docs::field(field, text));

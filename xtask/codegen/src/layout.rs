@@ -157,13 +157,20 @@ pub(super) fn is_secret(message: &Message, field: &str) -> bool {
     SECRETS.contains(&(message.full_name().as_str(), field))
 }
 
-const SECRETS: [(&str, &str); 11] = [
+const SECRETS: [(&str, &str); 16] = [
     ("SaslAuthenticateRequest", "AuthBytes"),
     ("SaslAuthenticateResponse", "AuthBytes"),
     ("CreateDelegationTokenResponse", "Hmac"),
     ("RenewDelegationTokenRequest", "Hmac"),
     ("ExpireDelegationTokenRequest", "Hmac"),
     ("DescribeDelegationTokenResponse", "Hmac"),
+    // The value of a configuration may be the password of a key store.
+    ("AlterConfigsRequest", "Value"),
+    ("IncrementalAlterConfigsRequest", "Value"),
+    ("ConfigRecord", "Value"),
+    // Any of the messages here, passed on as bytes.
+    ("EnvelopeRequest", "RequestData"),
+    ("EnvelopeResponse", "ResponseData"),
     ("AlterUserScramCredentialsRequest", "Salt"),
     ("AlterUserScramCredentialsRequest", "SaltedPassword"),
     ("UserScramCredentialRecord", "Salt"),

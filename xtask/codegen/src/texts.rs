@@ -5,9 +5,11 @@
 //! ProduceRequest.Acks                 a field of a struct or message of this name
 //! FetchRequest.ReplicaState.ReplicaId the same, in the one message
 //! *.ErrorCode                         a field of this name anywhere
+//! @topicName                          a field that the schema marks so
 //! ```
 //!
-//! The closest text wins. One that no message or field takes is an error, so none outlives what it speaks of.
+//! The closest text wins, and every field has one. A text that nothing takes is an error, so none outlives what it
+//! speaks of.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +31,9 @@ pub enum TextError {
     /// A name that has two texts.
     #[error("line {0}: {1} has a text already")]
     Twice(usize, String),
+    /// A field without a text.
+    #[error("{0} has no text")]
+    Missing(String),
     /// A name that is no message or field, or whose every field has a closer text.
     #[error("nothing takes the text of {0}")]
     Unused(String),
@@ -49,7 +54,7 @@ impl<'a> Texts<'a> {
             }
         }
         let texts = Self(texts);
-        texts.unused(messages).map_or(Ok(()), |name| Err(TextError::Unused(name)))?;
+        texts.check(messages)?;
         Ok(texts)
     }
 
@@ -58,28 +63,36 @@ impl<'a> Texts<'a> {
         self.0.get(message.full_name().as_str()).copied()
     }
 
-    /// What a field of a message, or of a struct in it, means.
-    pub(super) fn field(&self, message: &Message, owner: Option<&Struct>, field: &Field) -> Option<&'a str> {
-        self.closest(message, owner, field).map(|(_, text)| text)
+    /// What a field of a message, or of a struct in it, means; empty for messages other than those of [`Self::new`].
+    pub(super) fn field(&self, message: &Message, owner: Option<&Struct>, field: &Field) -> &'a str {
+        self.closest(message, owner, field).map_or("", |(_, text)| text)
     }
 
     fn closest(&self, message: &Message, owner: Option<&Struct>, field: &Field) -> Option<(&'a str, &'a str)> {
-        let (full_name, field) = (message.full_name(), capitalized(&field.name));
+        let (full_name, name) = (message.full_name(), capitalized(&field.name));
         let owner = owner.map_or(&full_name, |owner| &owner.name);
-        let names = [format!("{full_name}.{owner}.{field}"), format!("{owner}.{field}"), format!("*.{field}")];
-        names.iter().find_map(|name| self.0.get_key_value(name.as_str())).map(|(name, text)| (*name, *text))
+        let mark = field.entity.iter().map(|entity| format!("@{entity}"));
+        let names = [format!("{full_name}.{owner}.{name}"), format!("{owner}.{name}"), format!("*.{name}")];
+        names
+            .into_iter()
+            .chain(mark)
+            .find_map(|name| self.0.get_key_value(name.as_str()))
+            .map(|(name, text)| (*name, *text))
     }
 
-    /// The first name whose text nothing takes.
-    fn unused(&self, messages: &[Message]) -> Option<String> {
+    /// Whether every field has a text, and every text a field or message.
+    fn check(&self, messages: &[Message]) -> Result<(), TextError> {
         let mut used = BTreeSet::new();
         for message in messages {
             used.extend(self.0.get_key_value(message.full_name().as_str()).map(|(name, _)| *name));
             for (owner, field) in message.all_fields() {
-                used.extend(self.closest(message, owner, field).map(|(name, _)| name));
+                let owner_name = owner.map_or_else(|| message.full_name(), |owner| owner.name.clone());
+                let missing = || TextError::Missing(format!("{owner_name}.{}", field.name));
+                used.insert(self.closest(message, owner, field).ok_or_else(missing)?.0);
             }
         }
-        self.0.keys().find(|name| !used.contains(*name)).map(|name| (*name).to_owned())
+        let unused = self.0.keys().find(|name| !used.contains(*name));
+        unused.map_or(Ok(()), |name| Err(TextError::Unused((*name).to_owned())))
     }
 }
 
@@ -89,34 +102,40 @@ mod tests {
     use super::*;
 
     const SCHEMA: &str = "header A 0 {\n  Id int32\n  Part Part {\n    id int32\n  }\n}\n\
-                          header B 0 {\n  Id int32\n  Part Part {\n    Id int32\n  }\n}\n";
+                          header B 0 {\n  Id int32\n  Part Part {\n    Id int32\n  }\n  Name string @topicName\n}\n";
+    /// A text for every field of it.
+    const ENOUGH: &str = "*.Id\tany\n*.Part\ta part\n@topicName\ta topic\n";
+
+    fn refused(file: &str) -> Option<TextError> {
+        Texts::new(file, &parse::schema(SCHEMA).unwrap()).err()
+    }
 
     #[test]
     fn the_closest_text_wins() {
         let messages = parse::schema(SCHEMA).unwrap();
-        let file = "# A comment\n\nA\ta message\n*.Id\tany\nPart.Id\tof a part\nB.Part.Id\tof that of B\n";
-        let texts = Texts::new(file, &messages).unwrap();
-        let ids = |message: &Message| {
-            let fields = message.all_fields().filter(|(_, field)| field.struct_name().is_none());
-            fields.map(|(owner, field)| texts.field(message, owner, field).unwrap()).collect::<Vec<_>>()
+        let file = format!("# A comment\n\nA\ta message\n{ENOUGH}Part.Id\tof a part\nB.Part.Id\tof that of B\n");
+        let texts = Texts::new(&file, &messages).unwrap();
+        let of = |message: &Message| {
+            let fields = message.all_fields();
+            fields.map(|(owner, field)| texts.field(message, owner, field)).collect::<Vec<_>>()
         };
-        assert_eq!(ids(&messages[0]), ["any", "of a part"]);
-        assert_eq!(ids(&messages[1]), ["any", "of that of B"]);
+        assert_eq!(of(&messages[0]), ["any", "a part", "of a part"]);
+        assert_eq!(of(&messages[1]), ["any", "a part", "a topic", "of that of B"]);
         assert_eq!((texts.message(&messages[0]), texts.message(&messages[1])), (Some("a message"), None));
     }
 
     #[test]
-    fn texts_that_nothing_takes_are_refused() {
-        let messages = parse::schema(SCHEMA).unwrap();
-        let unused = |file| Texts::new(file, &messages).err();
-        assert_eq!(unused("A.Ib\twhat\n"), Some(TextError::Unused("A.Ib".to_owned())));
-        assert_eq!(unused("*.Id\twhat\nA.Id\tx\nB.Id\tx\nPart.Id\tx\n"), Some(TextError::Unused("*.Id".to_owned())));
-        assert_eq!(unused("A.Part.Id\twhat\nC\twhat\n"), Some(TextError::Unused("C".to_owned())));
+    fn every_text_has_a_field_and_every_field_a_text() {
+        let unused = |name: &str| Some(TextError::Unused(name.to_owned()));
+        assert_eq!(refused(ENOUGH), None);
+        assert_eq!(refused(&format!("{ENOUGH}A.Ib\twhat\n")), unused("A.Ib"));
+        assert_eq!(refused(&format!("{ENOUGH}C\twhat\n")), unused("C"));
+        assert_eq!(refused(&format!("{ENOUGH}A.Id\tx\nB.Id\tx\nPart.Id\tx\n")), unused("*.Id"));
+        assert_eq!(refused("*.Id\tany\n*.Part\ta part\n"), Some(TextError::Missing("B.Name".to_owned())));
     }
 
     #[test]
     fn malformed_lines_are_refused() {
-        let refused = |file| Texts::new(file, &[]).err();
         assert_eq!(refused("A what\n"), Some(TextError::Columns(1)));
         assert_eq!(refused("\nA\twhat.\n"), Some(TextError::Ends(2)));
         assert_eq!(refused("A\t what\n"), Some(TextError::Ends(1)));

@@ -52,5 +52,5 @@ impl Text {
 
 /// One of a few hundred keys, and for every seventh line none.
 fn key(number: usize) -> Option<Bytes> {
-    (number % 7 != 0).then(|| format!("key-{}", number % 331).into())
+    (!number.is_multiple_of(7)).then(|| format!("key-{}", number % 331).into())
 }
