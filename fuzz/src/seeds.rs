@@ -68,9 +68,10 @@ fn made_up() -> Vec<Vec<u8>> {
 fn streams(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
     let bodies: Vec<Vec<u8>> = lines(folder, "rpc")?.iter().map(hex).collect::<Result<_, _>>()?;
     let short: Vec<_> = bodies.into_iter().filter(|body| body.len() < 300).step_by(20).collect();
-    let mut streams: Vec<Vec<u8>> = short.chunks(5).map(|bodies| bodies.iter().flat_map(framed).collect()).collect();
+    let mut streams: Vec<Vec<u8>> =
+        short.chunks(5).map(|bodies| bodies.iter().flat_map(|body| framed(body)).collect()).collect();
     for other in [&b"HTTP/1.1 400 Bad Request\r\n"[..], &[0x15, 3, 3, 0, 2, 2, 80], &[0xff; 4], b"SSH-2.0", &[0; 9]] {
-        streams.push([&framed(&b"first".to_vec())[..], other].concat());
+        streams.push([&framed(b"first")[..], other].concat());
         streams.push(other.to_vec());
     }
     let cuts: [&[u8]; 4] = [&[], &[1], &[3, 5, 250], &[64, 1, 1, 1, 7]];
@@ -78,7 +79,7 @@ fn streams(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
     Ok(streams.into_iter().zip(cuts.iter().cycle()).map(with_cuts).collect())
 }
 
-fn framed(body: &Vec<u8>) -> Vec<u8> {
+fn framed(body: &[u8]) -> Vec<u8> {
     [&(body.len() as u32).to_be_bytes()[..], body].concat()
 }
 
@@ -87,7 +88,8 @@ fn record_batches(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
     for buffer in buffers(folder)?.iter().filter(|buffer| buffer.get(MAGIC_AT) == Some(&2)) {
         seeds.push([&[record_batch::MANY], &buffer[..]].concat());
         if let Some(Ok(Batch::Records(batch))) = Batches::new(buffer.clone().into()).next() {
-            let codecs = if batch.compression() == Compression::None { &Compression::ALL[..] } else { &[Compression::None] };
+            let codecs =
+                if batch.compression() == Compression::None { &Compression::ALL[..] } else { &[Compression::None] };
             let chosen = codecs.iter().map(|codec| record_batch::choosing(*codec));
             seeds.extend(chosen.map(|choice| [&[choice], &batch.as_bytes()[..]].concat()));
         }

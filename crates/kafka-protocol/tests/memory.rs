@@ -109,7 +109,7 @@ fn what_repeats_without_sense_is_within_the_bound() {
     ];
     for (facts, version) in every_version() {
         for pattern in patterns {
-            for len in [1, 7, 64, 1000, 20_000] {
+            for len in [1, 7, 64, 1000, 8000] {
                 let body: Vec<u8> = pattern.iter().copied().cycle().take(len).collect();
                 check(facts, version, &body);
             }
@@ -155,21 +155,25 @@ fn overwrite(body: &mut [u8], at: usize, bytes: &[u8]) {
 /// The shortest elements there are, many of them: what takes the most memory for its bytes.
 #[test]
 fn dense_arrays_are_within_the_bound() {
-    let mut checked = 0;
+    let mut seen = HashSet::new();
     for Golden { facts, version, json, .. } in golden() {
         for path in arrays(&json) {
-            for (inner, count) in
-                [0, 1, 2].into_iter().flat_map(|inner| [1, 100, 1025, 4000].map(|count| (inner, count)))
-            {
-                let dense = facts.from_json(version, &dense(&json, &path, inner, count)).expect("still a message");
+            if !seen.insert((facts.name(), version, path.clone())) {
+                continue;
+            }
+            for (inner, count) in [(0, 1), (1, 1), (0, 150), (1, 150), (2, 150)] {
+                let message = facts.from_json(version, &dense(&json, &path, inner, count)).expect("still a message");
                 let mut body = BytesMut::new();
-                dense.encode(version, &mut body).expect("still a message");
-                check(facts, version, &body);
-                checked += 1;
+                message.encode(version, &mut body).expect("still a message");
+                let (len, bytes) = (body.len(), body.freeze());
+                let held = allocation_counter::measure(|| drop(facts.decode(version, bytes, &Limits::default())));
+                // Many elements and not much else: what is free has to do for the message and an error.
+                let bound = (PER_BYTE * len + FREE / 16) as u64;
+                assert!(held.bytes_max <= bound, "{} version {version}, {path:?}: {held:?}", facts.name());
             }
         }
     }
-    assert!(checked > 10_000, "{checked}");
+    assert!(seen.len() > 1400, "{}", seen.len());
 }
 
 /// The paths of all arrays, through first elements.
@@ -304,7 +308,7 @@ fn bombs_are_within_the_bound() {
         let mut builder = BatchBuilder::new(BatchOptions::default());
         builder.append(0, None, Some(&vec![0; 10 << 20]), []).unwrap();
         let large = builder.seal(&mut compressor).unwrap();
-        (0..500_000).for_each(|_| builder.append(0, None, None, []).unwrap());
+        (0..150_000).for_each(|_| builder.append(0, None, None, []).unwrap());
         let many = builder.seal(&mut compressor).unwrap();
         for bomb in [large, many] {
             for cap in [0, 1, 1000, 65_536, 300_000, 1 << 20, 16 << 20] {

@@ -15,9 +15,12 @@
 //! it: when a leader moves, reading goes on where it was. Where that is impossible (the offset is out of range, a batch
 //! is corrupt, the topic was replaced by another) the partition *halts*, with an error that says where.
 //!
-//! This crate never skips a record without an error, never hands over a record whose batch failed its checksum, never
+//! This crate never skips a record that is in the log without an error, never hands over a record whose batch failed its checksum, never
 //! writes to a topic, and never waits for anything in `Drop`. What is prefetched is bounded in bytes, and each partition
 //! has a share of that bound of its own, so that none keeps another from being read.
+//!
+//! What it does not do yet: to compare leader epochs with the broker's log (KIP-320). After an unclean election that
+//! replaced records before its position, it goes on behind them without a word.
 
 mod abort;
 mod batch;

@@ -13,26 +13,39 @@ use crate::lock::lock;
 /// Empty builders for batches to come. A fresh buffer of a megabyte must be mapped and zeroed by the kernel, one that
 /// was used before need not.
 pub(crate) struct Buffers {
-    idle: Mutex<Vec<BatchBuilder>>,
-    /// How many are kept.
+    idle: Mutex<Idle>,
+    /// How many of each kind are kept.
     max: usize,
+}
+
+#[derive(Default)]
+struct Idle {
+    builders: Vec<BatchBuilder>,
+    /// Those of batches that were written. Where nothing is compressed, a builder gives its own buffer away with each
+    /// batch, and is in use again before that comes back.
+    buffers: Vec<Vec<u8>>,
 }
 
 impl Buffers {
     pub(crate) fn new(max: usize) -> Self {
-        Self { idle: Mutex::new(Vec::new()), max }
+        Self { idle: Mutex::default(), max }
     }
 
     pub(crate) fn take(&self) -> BatchBuilder {
-        lock(&self.idle).pop().unwrap_or_else(|| BatchBuilder::new(BatchOptions::default()))
+        let mut idle = lock(&self.idle);
+        let mut builder = idle.builders.pop().unwrap_or_else(|| BatchBuilder::new(BatchOptions::default()));
+        if let Some(buffer) = idle.buffers.pop() {
+            builder.recycle(buffer);
+        }
+        builder
     }
 
     /// Takes back a builder whose batch was sealed.
     pub(crate) fn put(&self, builder: BatchBuilder) {
         debug_assert!(builder.is_empty(), "a builder with records in it");
         let mut idle = lock(&self.idle);
-        if idle.len() < self.max && builder.is_empty() {
-            idle.push(builder);
+        if idle.builders.len() < self.max && builder.is_empty() {
+            idle.builders.push(builder);
         }
     }
 
@@ -41,14 +54,52 @@ impl Buffers {
         let Ok(mut batch) = batch.try_into_mut() else { return };
         batch.clear();
         let mut idle = lock(&self.idle);
-        let Some(mut builder) = idle.pop() else { return };
-        builder.recycle(batch.into());
-        idle.insert(0, builder);
+        if idle.buffers.len() < self.max {
+            idle.buffers.push(batch.into());
+        }
     }
 }
 
 impl fmt::Debug for Buffers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Buffers").field("idle", &lock(&self.idle).len()).field("max", &self.max).finish()
+        let idle = lock(&self.idle);
+        f.debug_struct("Buffers")
+            .field("builders", &idle.builders.len())
+            .field("buffers", &idle.buffers.len())
+            .field("max", &self.max)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::records::{Compression, Compressor};
+
+    use super::*;
+
+    fn seal(buffers: &Buffers, mut builder: BatchBuilder, compressor: &mut Compressor) -> Bytes {
+        let headers = std::iter::empty::<(&str, Option<&[u8]>)>();
+        builder.append(0, None, Some(&[b'x'; 1000]), headers).unwrap();
+        let batch = builder.seal(compressor).unwrap();
+        buffers.put(builder);
+        batch
+    }
+
+    /// The usual order of things where a partition has always something: when a batch is written, the next one is open.
+    #[test]
+    fn a_buffer_that_comes_back_late_is_used_again() {
+        for compression in Compression::ALL {
+            let mut compressor = Compressor::new(compression, None).unwrap();
+            let buffers = Buffers::new(2);
+            let mut batch = seal(&buffers, buffers.take(), &mut compressor);
+            let mut places = Vec::new();
+            for _ in 0..6 {
+                places.push(batch.as_ptr());
+                let open = buffers.take();
+                buffers.recycle(std::mem::take(&mut batch));
+                batch = seal(&buffers, open, &mut compressor);
+            }
+            assert_eq!(places[2..4], places[4..6], "{compression:?}");
+        }
     }
 }

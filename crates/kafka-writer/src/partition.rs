@@ -22,7 +22,7 @@ use crate::lock::lock;
 ///                            └─────── old enough ────────────────────────► look(Due)
 /// ```
 ///
-/// The accumulator watches only partitions that have something; [`Appended::attention`] says when it must look.
+/// The accumulator watches only partitions that have something; [`append`](Self::append) says when it must look.
 #[derive(Debug)]
 pub(crate) struct Partition {
     /// Its number within the writer.
@@ -53,6 +53,16 @@ pub(crate) struct OpenBatch {
     pub(crate) charged: usize,
 }
 
+/// A message that is to be appended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) message: &'a Message,
+    /// Milliseconds since 1970.
+    pub(crate) timestamp: i64,
+    /// What it takes of the writer's buffer, in bytes. Unless it is as large as a batch may be, it takes no more there.
+    pub(crate) charge: usize,
+}
+
 /// When a batch is full.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BatchLimits {
@@ -65,8 +75,6 @@ pub(crate) struct BatchLimits {
 pub(crate) struct Appended {
     pub(crate) result: Arc<BatchResult>,
     pub(crate) index: u32,
-    /// Whether the accumulator has to be told, which the caller must do.
-    pub(crate) attention: bool,
 }
 
 /// Which batch to take.
@@ -94,24 +102,26 @@ impl Partition {
         Self { id, topic, index, open: Mutex::new(Open::default()) }
     }
 
-    /// Encodes a message, that takes at most `charge` bytes, into the current batch, or a new one. The time is asked
-    /// for only where a batch is opened.
+    /// Encodes a message into the current batch, or a new one. The time is asked for only where a batch is opened.
+    ///
+    /// `note` is called where the accumulator has to look. That is done under the lock: else a second caller, who need
+    /// not call, could flush or close before the first one has called, and its message would be left out.
     ///
     /// # Errors
     /// [`EncodeError`] where the message is too long for any batch.
     pub(crate) fn append(
         &self,
-        message: &Message,
-        timestamp: i64,
-        charge: usize,
+        entry: Entry<'_>,
         limits: BatchLimits,
         buffers: &Buffers,
         now: impl FnOnce() -> Instant,
+        note: impl FnOnce(),
     ) -> Result<Appended, EncodeError> {
         let mut open = lock(&self.open);
-        let mut filled = open.close_unless_fits(message, timestamp, charge, limits);
+        let mut filled = open.close_unless_fits(entry, limits);
         let mut batch = open.current.take().unwrap_or_else(|| self.open_batch(buffers, now()));
         let index = u32::try_from(batch.builder.count()).unwrap_or(u32::MAX);
+        let Entry { message, timestamp, charge } = entry;
         let (key, value) = (message.key.as_deref(), message.value.as_deref());
         let encoded = batch.builder.append(timestamp, key, value, headers(message));
         if encoded.is_ok() {
@@ -125,7 +135,10 @@ impl Partition {
             open.current = Some(batch);
         }
         encoded?;
-        Ok(Appended { result, index, attention: open.call_attention(filled) })
+        if open.call_attention(filled) {
+            note();
+        }
+        Ok(Appended { result, index })
     }
 
     /// The accumulator begins to watch.
@@ -195,7 +208,8 @@ impl Partition {
 
 impl Open {
     /// Closes the current batch if the message would make it too large.
-    fn close_unless_fits(&mut self, message: &Message, timestamp: i64, charge: usize, limits: BatchLimits) -> bool {
+    fn close_unless_fits(&mut self, entry: Entry<'_>, limits: BatchLimits) -> bool {
+        let Entry { message, timestamp, charge } = entry;
         let fits = |batch: &OpenBatch| {
             let len = batch.builder.len();
             // The bound is nearly always enough to know.
@@ -247,16 +261,24 @@ mod tests {
             }
         }
 
-        fn append(&self, len: usize) -> Appended {
-            let now = || self.start;
-            self.partition.append(&message(len), 0, len + 40, self.limits, &self.buffers, now).unwrap()
+        /// Where it went, and whether attention was called.
+        fn append(&self, len: usize) -> (u32, bool) {
+            let (now, mut noted) = (|| self.start, false);
+            let note = || {
+                assert!(self.partition.open.try_lock().is_err(), "another caller could come between");
+                noted = true;
+            };
+            let message = message(len);
+            let entry = Entry { message: &message, timestamp: 0, charge: len + 40 };
+            let appended = self.partition.append(entry, self.limits, &self.buffers, now, note);
+            (appended.unwrap().index, noted)
         }
     }
 
     #[test]
     fn a_batch_is_full_by_count() {
         let bench = Bench::new(2, 1000);
-        let indexes: Vec<_> = (0..3).map(|_| bench.append(10).index).collect();
+        let indexes: Vec<_> = (0..3).map(|_| bench.append(10).0).collect();
         assert_eq!(indexes, [0, 1, 0]);
         assert_eq!(bench.partition.look(bench.start, Want::Full).taken.unwrap().builder.count(), 2);
         assert!(bench.partition.look(bench.start, Want::Full).taken.is_none());
@@ -267,7 +289,7 @@ mod tests {
     #[test]
     fn a_batch_never_exceeds_its_bytes() {
         let bench = Bench::new(1000, 300);
-        (0..100).for_each(|len| drop(bench.append(len)));
+        (0..100).for_each(|len| _ = bench.append(len));
         let batches = bench.partition.take_all();
         assert!(batches.iter().all(|batch| batch.builder.len() <= 300));
         assert_eq!(batches.iter().map(|batch| batch.builder.count()).sum::<usize>(), 100);
@@ -278,12 +300,12 @@ mod tests {
     #[test]
     fn attention_is_called_once_for_each_cause() {
         let bench = Bench::new(2, 1000);
-        assert!(bench.append(1).attention, "nobody watches");
-        assert!(!bench.append(1).attention, "the note is on its way");
+        assert!(bench.append(1).1, "nobody watches");
+        assert!(!bench.append(1).1, "the note is on its way");
         bench.partition.watch();
-        assert!(!bench.append(1).attention, "a current batch is watched");
-        assert!(bench.append(1).attention, "another batch is full");
-        assert!(!bench.append(1).attention && !bench.append(1).attention, "the note is on its way");
+        assert!(!bench.append(1).1, "a current batch is watched");
+        assert!(bench.append(1).1, "another batch is full");
+        assert!(!bench.append(1).1 && !bench.append(1).1, "the note is on its way");
     }
 
     #[test]

@@ -94,7 +94,8 @@ pub(crate) fn all(request: &ProduceBatches, outcome: &Result<Option<i64>, Failur
 /// What the failure of a whole request means.
 pub(crate) fn failure(error: kafka_conn::Error) -> Failure {
     let fate = if error.is_unsent() { Fate::NotPersisted } else { Fate::PossiblyPersisted };
-    let (retriable, refresh) = (error.is_retriable(), error.needs_metadata_refresh());
+    // A broker that went down without a word is told by silence alone, and its partitions have other leaders soon.
+    let (retriable, refresh) = (error.is_retriable(), error.needs_metadata_refresh() || error.is_timeout());
     Failure { error: Error::new(ErrorKind::Connection).with_fate(fate).with_source(error), retriable, refresh }
 }
 
@@ -114,7 +115,8 @@ fn outcome(answer: &PartitionProduceResponse) -> Result<Option<i64>, Failure> {
 ///
 /// A leader appends first and then waits for the replicas: it may have appended what it did not see replicated (7, 20),
 /// or what it held when it ceased to lead (6, KAFKA-13574). An error that it did not expect (-1), or one of its disk
-/// (56), says nothing of how far it came. Everything else is refused before the append.
+/// (56), says nothing of how far it came, nor does one that is newer than this client. Everything else is refused
+/// before the append.
 fn fate(code: ErrorCode) -> Fate {
     match code {
         ErrorCode::NOT_LEADER_OR_FOLLOWER
@@ -122,6 +124,7 @@ fn fate(code: ErrorCode) -> Fate {
         | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
         | ErrorCode::UNKNOWN_SERVER_ERROR
         | ErrorCode::KAFKA_STORAGE_ERROR => Fate::PossiblyPersisted,
+        code if code.name().is_none() => Fate::PossiblyPersisted,
         _ => Fate::NotPersisted,
     }
 }
@@ -297,13 +300,28 @@ mod tests {
 
     #[test]
     fn fates_are_stated() {
-        for (code, expected) in
-            [(6, true), (7, true), (20, true), (-1, true), (56, true), (10, false), (19, false), (3, false)]
-        {
+        for (code, expected) in [
+            (6, true),
+            (7, true),
+            (20, true),
+            (-1, true),
+            (56, true),
+            (9999, true),
+            (10, false),
+            (19, false),
+            (3, false),
+        ] {
             assert_eq!(fate(ErrorCode(code)) == Fate::PossiblyPersisted, expected, "{code}");
         }
         let lost = kafka_conn::Error::new(kafka_conn::ErrorKind::ConnectionLost);
         assert_eq!(failure(lost.clone()).error.fate(), Fate::PossiblyPersisted);
         assert_eq!(failure(lost.with_unsent()).error.fate(), Fate::NotPersisted);
+    }
+
+    #[test]
+    fn silence_makes_the_leader_doubtful() {
+        let step = kafka_conn::Step::Connect;
+        let failure = failure(kafka_conn::Error::new(kafka_conn::ErrorKind::Timeout { step, after: None }));
+        assert!(failure.retriable && failure.refresh);
     }
 }

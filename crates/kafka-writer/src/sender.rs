@@ -31,6 +31,8 @@ pub(crate) struct Sender {
     shared: Arc<Shared>,
     transport: Transport,
     cluster: watch::Receiver<Arc<Cluster>>,
+    /// Whether there will be other snapshots: not once the transport is closed.
+    is_watching: bool,
     accumulator: Accumulator,
     sealer: Sealer,
     commands: mpsc::Receiver<Command>,
@@ -72,6 +74,7 @@ impl Sender {
             sealer: Sealer::new(Arc::clone(&shared), Arc::clone(&config)),
             shared,
             cluster: transport.watch(),
+            is_watching: true,
             broker: Broker { transport: transport.clone(), config, answers: to_sender },
             transport,
             accumulator: Accumulator::new(rules, fastrand::u64(..)),
@@ -103,6 +106,7 @@ impl Sender {
             self.accumulator.handle_note(now, partition);
         }
         self.accumulator.handle_timeout(now);
+        self.accumulator.handle_scarcity(now, self.shared.is_waited_for());
         self.seal(now);
         self.send(now);
         self.settle();
@@ -126,7 +130,7 @@ impl Sender {
             () = self.shared.noted() => Event::Look,
             answer = self.answers.recv() => Event::Answer(answer),
             sealed = self.sealer.next() => Event::Sealed(sealed),
-            changed = self.cluster.changed() => Event::Cluster(changed),
+            changed = self.cluster.changed(), if self.is_watching => Event::Cluster(changed),
             command = self.commands.recv(), if open || !self.commands.is_closed() => Event::Command(command),
             () = sleep_until(timeout.unwrap_or_else(Instant::now)), if timeout.is_some() => Event::Look,
         }
@@ -146,12 +150,12 @@ impl Sender {
     }
 
     fn handle_cluster(&mut self, now: std::time::Instant, is_alive: bool) {
+        self.is_watching = is_alive;
         let cluster = Arc::clone(&self.cluster.borrow_and_update());
         self.shared.topics.handle_cluster(&cluster);
-        self.accumulator.handle_cluster(now);
+        self.accumulator.handle_cluster(now, |topic, partition| leader(&cluster, topic, partition).is_ok());
         // A broker that left has at most the requests of its task, which ends when they are answered.
         self.brokers.retain(|broker, _| cluster.broker(*broker).is_some());
-        debug_assert!(is_alive, "a transport is held, so its watch has a sender");
     }
 
     fn flush(&mut self, now: std::time::Instant, reply: oneshot::Sender<Vec<Arc<BatchResult>>>) {
@@ -186,12 +190,8 @@ impl Sender {
 
     fn send(&mut self, now: std::time::Instant) {
         let cluster = Arc::clone(&self.cluster.borrow());
-        let leader = |topic: &str, partition| {
-            let broker = cluster.leader(topic, partition).ok()?;
-            let topic_id = cluster.topic(topic).map(|topic| topic.id).unwrap_or_default();
-            Some(Leader { broker, topic_id })
-        };
         loop {
+            let leader = |topic: &str, partition| leader(&cluster, topic, partition);
             let requests = self.accumulator.poll_requests(now, leader);
             if requests.is_empty() {
                 return;
@@ -224,6 +224,12 @@ impl Sender {
             settled.result.settle(settled.outcome);
         }
     }
+}
+
+fn leader(cluster: &Cluster, topic: &str, partition: i32) -> kafka_conn::Result<Leader> {
+    let broker = cluster.leader(topic, partition)?;
+    let topic_id = cluster.topic(topic).map(|topic| topic.id).unwrap_or_default();
+    Ok(Leader { broker, topic_id })
 }
 
 /// However the task ends, also with its runtime: nobody waits for ever.

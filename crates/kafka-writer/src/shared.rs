@@ -1,6 +1,6 @@
 //! What the callers and the sender's task share.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, Semaphore};
@@ -17,6 +17,8 @@ pub(crate) struct Shared {
     pub(crate) buffers: Buffers,
     /// A permit for each byte of the buffer that is free.
     pub(crate) room: Semaphore,
+    /// How many callers wait for room.
+    waiting: AtomicUsize,
     /// Whether something was still to be written when the sender's time was over.
     pub(crate) aborted: AtomicBool,
     closing: AtomicBool,
@@ -38,6 +40,7 @@ impl Shared {
             topics,
             buffers,
             room: Semaphore::new(room),
+            waiting: AtomicUsize::new(0),
             aborted: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             notes: Mutex::default(),
@@ -54,16 +57,30 @@ impl Shared {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// Tells the sender about a partition. When there is no sender any more, what the partition has is settled here.
-    pub(crate) fn note(&self, partition: Arc<Partition>) {
+    /// Tells the sender about a partition, unless there is no sender any more: then what the partition has is to be
+    /// [refused](Self::refuse).
+    pub(crate) fn note(&self, partition: &Arc<Partition>) -> bool {
         let mut notes = lock(&self.notes);
         if notes.closed {
-            drop(notes);
-            return self.refuse(&partition);
+            return false;
         }
-        notes.partitions.push(partition);
+        notes.partitions.push(Arc::clone(partition));
         drop(notes);
         self.wake.notify_one();
+        true
+    }
+
+    /// Says that a caller waits for room, until what is returned is dropped.
+    pub(crate) fn wait_for_room(&self) -> impl Drop {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.wake.notify_one();
+        }
+        Waiting(&self.waiting)
+    }
+
+    /// Whether somebody waits for room.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Waits for a note.
@@ -89,10 +106,20 @@ impl Shared {
         std::mem::take(&mut notes.partitions)
     }
 
-    fn refuse(&self, partition: &Partition) {
+    /// Settles what a partition has that nobody will send.
+    pub(crate) fn refuse(&self, partition: &Partition) {
         for batch in partition.take_all() {
             batch.result.settle(Err(Error::new(ErrorKind::Closed)));
             self.room.add_permits(batch.charged);
         }
+    }
+}
+
+/// One of those who wait for room.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -35,6 +35,9 @@ struct Partitions {
     indexes: Vec<i32>,
     /// The same in the same order.
     list: Vec<Arc<Partition>>,
+    /// Those that the topic had once. A broker that is behind hides partitions that were just added; when they are back
+    /// they must be the same ones, or two batches of a partition would be under way, and one could overtake the other.
+    gone: Vec<Arc<Partition>>,
 }
 
 impl Topics {
@@ -57,11 +60,11 @@ impl Topics {
         Arc::clone(topic)
     }
 
-    /// Takes over what is new in the cluster.
+    /// Takes over what is new in the cluster. That is no use of a topic: one that nobody writes to is forgotten by the
+    /// transport, and asked for again when somebody does.
     pub(crate) fn handle_cluster(&self, cluster: &Cluster) {
-        let topics: Vec<_> = read(&self.by_name).values().cloned().collect();
-        for topic in topics {
-            if let Some(known) = cluster.topic(&topic.name) {
+        for known in cluster.topics() {
+            if let Some(topic) = self.find(&known.name) {
                 self.update(&topic, known);
             }
         }
@@ -76,13 +79,17 @@ impl Topics {
         }
         let mut partitions = write(&topic.partitions);
         let list = known.partitions.iter().map(|found| {
-            partitions.find(found.index).unwrap_or_else(|| {
+            partitions.find(found.index).or_else(|| partitions.find_gone(found.index)).unwrap_or_else(|| {
                 let id = self.next_partition.fetch_add(1, Ordering::Relaxed);
                 Arc::new(Partition::new(id, topic.name.clone(), found.index))
             })
         });
         let list: Vec<_> = list.collect();
-        *partitions = Partitions { indexes: list.iter().map(|partition| partition.index).collect(), list };
+        let indexes: Vec<_> = list.iter().map(|partition| partition.index).collect();
+        let mut gone = std::mem::take(&mut partitions.gone);
+        gone.append(&mut partitions.list);
+        gone.retain(|partition| indexes.binary_search(&partition.index).is_err());
+        *partitions = Partitions { indexes, list, gone };
     }
 }
 
@@ -119,5 +126,52 @@ impl Partitions {
         let at = usize::try_from(index).ok().filter(|at| self.indexes.get(*at) == Some(&index));
         let at = at.or_else(|| self.indexes.binary_search(&index).ok())?;
         self.list.get(at).cloned()
+    }
+
+    fn find_gone(&self, index: i32) -> Option<Arc<Partition>> {
+        self.gone.iter().find(|partition| partition.index == index).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::{ErrorCode, Uuid};
+
+    use super::*;
+    use crate::balancer::Manual;
+
+    fn known(partitions: i32) -> kafka_conn::Topic {
+        let partition = |index| kafka_conn::Partition {
+            index,
+            leader: None,
+            leader_epoch: 0,
+            replicas: Vec::new(),
+            in_sync_replicas: Vec::new(),
+            offline_replicas: Vec::new(),
+            error: ErrorCode::NONE,
+        };
+        kafka_conn::Topic {
+            name: "t".into(),
+            id: Uuid::ZERO,
+            is_internal: false,
+            error: ErrorCode::NONE,
+            partitions: (0..partitions).map(partition).collect(),
+        }
+    }
+
+    #[test]
+    fn a_partition_that_was_hidden_is_the_same_when_it_is_back() {
+        let topics = Topics::new(Arc::new(Manual));
+        let choose = |topic: &Topic, partition| topic.choose(&Message { partition, ..Message::default() });
+        let topic = topics.insert(&known(4));
+        let before = choose(&topic, 3).unwrap();
+        for partitions in [2, 1, 2] {
+            topics.insert(&known(partitions));
+            let refused = choose(&topic, 3).unwrap_err();
+            assert_eq!(refused.kind(), &ErrorKind::UnknownPartition(3));
+        }
+        topics.insert(&known(5));
+        assert!(Arc::ptr_eq(&before, &choose(&topic, 3).unwrap()));
+        assert_eq!(choose(&topic, 4).unwrap().index, 4);
     }
 }

@@ -15,7 +15,7 @@ use crate::buffers::Buffers;
 use crate::config::WriterConfig;
 use crate::delivery::{Delivery, Settling, Written};
 use crate::error::{Error, ErrorKind, Result, SendError, WriteErrors};
-use crate::partition::{BatchLimits, Partition, headers};
+use crate::partition::{BatchLimits, Entry, Partition, headers};
 use crate::sender::{Command, Sender};
 use crate::shared::Shared;
 use crate::topics::{Topic, Topics};
@@ -73,7 +73,7 @@ impl Writer {
         }
         let config = Arc::new(config);
         let topics = Topics::new(Arc::clone(&config.balancer));
-        // A quarter of what may be queued, so that idle buffers never matter beside used ones.
+        // A quarter of what may be queued, of either kind: idle buffers never matter beside used ones.
         let buffers = Buffers::new((config.buffer_bytes / config.batch_bytes / 4).clamp(1, MAX_IDLE_BUFFERS));
         let shared = Arc::new(Shared::new(topics, buffers, config.buffer_bytes));
         let commands = Sender::spawn(Arc::clone(&shared), transport.clone(), Arc::clone(&config));
@@ -99,7 +99,7 @@ impl Writer {
     /// [`Metadata`](ErrorKind::Metadata), [`NoRoom`](ErrorKind::NoRoom), [`Closed`](ErrorKind::Closed). The message
     /// comes back with the error.
     pub async fn send(&self, message: Message) -> Result<Delivery, SendError> {
-        self.inner.enqueue(&message).await.map_err(|error| SendError::new(message, error))
+        self.inner.enqueue(&message, &mut None).await.map_err(|error| SendError::new(message, error))
     }
 
     /// Queues a message if that is possible without waiting.
@@ -112,7 +112,8 @@ impl Writer {
     }
 
     /// Writes messages, and waits until each is written or has failed. The result has an entry for each message, in
-    /// their order.
+    /// their order. Where none can be queued for [`max_block`](WriterConfig::max_block), those that would have to wait
+    /// fail.
     ///
     /// **Cancel safety:** dropping the future keeps those messages from being queued that are not yet; the others are
     /// written.
@@ -121,8 +122,13 @@ impl Writer {
     /// [`WriteErrors`] if at least one message failed, with the outcome of each one.
     pub async fn write_messages(&self, messages: &[Message]) -> Result<Vec<Written>, WriteErrors> {
         let mut queued = Vec::with_capacity(messages.len());
+        let mut until = None;
         for message in messages {
-            queued.push(self.inner.enqueue(message).await);
+            let delivery = self.inner.enqueue(message, &mut until).await;
+            if delivery.is_ok() {
+                until = None;
+            }
+            queued.push(delivery);
         }
         let mut outcomes = Vec::with_capacity(queued.len());
         for delivery in queued {
@@ -174,9 +180,11 @@ impl Writer {
     /// [`Delivery`]s' to tell.
     pub async fn close_within(&self, timeout: Duration) -> Result<()> {
         let inner = &self.inner;
-        inner.shared.start_closing();
         let until = Instant::now() + timeout.min(MAX_TIMEOUT);
-        if inner.commands.send(Command::Close(until)).await.is_ok() {
+        // Both or neither, should this future be dropped while the sender has other commands to take.
+        if let Ok(command) = inner.commands.reserve().await {
+            inner.shared.start_closing();
+            command.send(Command::Close(until));
             inner.commands.closed().await;
         }
         match inner.shared.aborted.load(Ordering::Acquire) {
@@ -193,20 +201,20 @@ impl fmt::Debug for Writer {
 }
 
 impl Inner {
-    async fn enqueue(&self, message: &Message) -> Result<Delivery> {
+    /// Waits until `until` at most, which is set by the first wait.
+    async fn enqueue(&self, message: &Message, until: &mut Option<Instant>) -> Result<Delivery> {
         let (name, charge) = self.check(message)?;
-        let mut until = None;
         let topic = match self.known(name) {
             Some(topic) => topic,
-            None => self.load(name, self.patience(&mut until)).await?,
+            None => self.load(name, self.patience(until)).await?,
         };
         let partition = topic.choose(message)?;
         match self.shared.room.try_acquire_many(charge) {
             Ok(room) => room.forget(),
             Err(TryAcquireError::Closed) => return Err(Error::new(ErrorKind::Closed)),
-            Err(TryAcquireError::NoPermits) => self.wait_for_room(charge, self.patience(&mut until)).await?,
+            Err(TryAcquireError::NoPermits) => self.wait_for_room(charge, self.patience(until)).await?,
         }
-        self.append(partition, message, charge)
+        self.append(&partition, message, charge)
     }
 
     fn try_enqueue(&self, message: &Message) -> Result<Delivery> {
@@ -221,7 +229,7 @@ impl Inner {
             Err(TryAcquireError::Closed) => return Err(Error::new(ErrorKind::Closed)),
             Err(TryAcquireError::NoPermits) => return Err(Error::new(ErrorKind::Full)),
         }
-        self.append(partition, message, charge)
+        self.append(&partition, message, charge)
     }
 
     /// The message's topic, and the bytes that it takes of the buffer, at most what it takes in a batch.
@@ -243,7 +251,7 @@ impl Inner {
                 return Err(Error::new(ErrorKind::MessageTooLarge { size, limit }).with_topic(&name.into()));
             }
         }
-        u32::try_from(charge).map(|charge| (name, charge)).map_err(|_| Error::new(ErrorKind::Encode))
+        u32::try_from(charge.min(limit)).map(|charge| (name, charge)).map_err(|_| Error::new(ErrorKind::Encode))
     }
 
     fn known(&self, name: &str) -> Option<Arc<Topic>> {
@@ -286,6 +294,7 @@ impl Inner {
     }
 
     async fn wait_for_room(&self, bytes: u32, until: Instant) -> Result<()> {
+        let _waiting = self.shared.wait_for_room();
         match timeout_at(until, self.shared.room.acquire_many(bytes)).await {
             Ok(Ok(room)) => {
                 room.forget();
@@ -302,14 +311,16 @@ impl Inner {
     }
 
     /// Encodes the message into its partition's batch. Its room is taken already.
-    fn append(&self, partition: Arc<Partition>, message: &Message, charge: u32) -> Result<Delivery> {
+    fn append(&self, partition: &Arc<Partition>, message: &Message, charge: u32) -> Result<Delivery> {
         let charge = charge as usize;
+        let entry = Entry { message, timestamp: timestamp(message), charge };
         let now = || Instant::now().into_std();
-        let timestamp = timestamp(message);
-        match partition.append(message, timestamp, charge, self.limits, &self.shared.buffers, now) {
+        let mut is_refused = false;
+        let note = || is_refused = !self.shared.note(partition);
+        match partition.append(entry, self.limits, &self.shared.buffers, now, note) {
             Ok(appended) => {
-                if appended.attention {
-                    self.shared.note(partition);
+                if is_refused {
+                    self.shared.refuse(partition);
                 }
                 Ok(Delivery::new(appended.result, appended.index))
             }

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     let done = match arguments[..] {
         ["seed"] => for_each(seed),
         ["unpack"] => for_each(unpack),
-        ["run", minutes] => minutes.parse().map_err(io::Error::other).and_then(|minutes| run(minutes)),
+        ["run", minutes] => minutes.parse().map_err(io::Error::other).and_then(run),
         ["pack"] => for_each(pack),
         _ => Err(io::Error::other("usage: chores seed | unpack | run MINUTES | pack")),
     };

@@ -119,7 +119,7 @@ fn same_record(owned: &OwnedRecord, borrowed: &Record<'_>) {
 fn stamps(batch: &Batch) {
     let bytes = Bytes::copy_from_slice(as_bytes(batch));
     let producer = Producer { producer_id: 7_000_000_000, producer_epoch: 7, base_sequence: 70 };
-    let stamped = stamp_producer(bytes.clone(), producer)
+    let stamped = stamp_producer(bytes, producer)
         .and_then(|bytes| stamp_offset(bytes, 77, 7))
         .and_then(|bytes| stamp_log_append_time(bytes, 777));
     if batch.magic() < 2 {

@@ -35,10 +35,11 @@ static POOLS: LazyLock<[Vec<&'static MessageType>; 3]> = LazyLock::new(|| {
 });
 
 /// The message and version that `data` begins with, and what follows: a byte for the pool, one for the message, one for
-/// its version. Every value of each means something, so that a fuzzer wastes nothing.
+/// its version. Every value of each means something, so that a fuzzer wastes nothing; the highest bit of the first one is
+/// left to the target.
 pub fn select<'a>(pools: &[Pool], data: &'a [u8]) -> Option<(&'static MessageType, i16, &'a [u8])> {
     let (&[pool, message, version], body) = data.split_first_chunk()?;
-    let messages = pools.get(usize::from(pool) % pools.len())?.messages();
+    let messages = pools.get(usize::from(pool & 0x7f) % pools.len())?.messages();
     let facts = *messages.get(usize::from(message) % messages.len())?;
     let count = facts.versions.max - facts.versions.min + 1;
     Some((facts, facts.versions.min + i16::from(version) % count, body))

@@ -81,6 +81,7 @@ pub struct HeadersIter<'a> {
 impl<'a> Iterator for HeadersIter<'a> {
     type Item = Header<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Header<'a>> {
         self.remaining = self.remaining.checked_sub(1)?;
         // `Headers::read` has been here, so neither fails.
@@ -96,6 +97,7 @@ impl<'a> Iterator for HeadersIter<'a> {
 
 impl ExactSizeIterator for HeadersIter<'_> {}
 
+#[inline(always)]
 fn key<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], DecodeError> {
     let len = cursor.varint()?;
     let len = usize::try_from(len).map_err(|_| cursor.error(DecodeErrorKind::Length(i64::from(len))))?;

@@ -11,10 +11,11 @@ use kafka_conn::Pauses;
 use kafka_protocol::records::CompressError;
 
 use super::batch::{Batch, Stage};
-use super::{AccumulatorConfig, Failure, MAX_IN_FLIGHT, Mode, Outputs};
+use super::{AccumulatorConfig, Failure, MAX_IN_FLIGHT, Outputs};
 use crate::delivery::BatchResult;
 use crate::error::{Error, ErrorKind, Result};
 use crate::partition::{OpenBatch, Partition, Want};
+use crate::produce;
 
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -55,12 +56,17 @@ impl Lane {
     }
 
     /// Does all that time and state allow: expires, takes batches, gets ready.
-    pub(super) fn advance(&mut self, now: Instant, config: &AccumulatorConfig, mode: Mode, out: &mut Outputs) -> Next {
+    pub(super) fn advance(
+        &mut self,
+        now: Instant,
+        config: &AccumulatorConfig,
+        linger: Duration,
+        out: &mut Outputs,
+    ) -> Next {
         self.expire(now, config, out);
         if matches!(self.wait, Wait::Backoff(until) | Wait::Leader(until) if until <= now) {
             self.wait = Wait::No;
         }
-        let linger = if mode == Mode::Closing { Duration::ZERO } else { config.linger };
         let timer = self.take(now, linger, config, out);
         if !self.queued && self.is_ready() {
             self.queued = true;
@@ -96,15 +102,25 @@ impl Lane {
         batch.lease().map(|bytes| (batch.id, bytes))
     }
 
-    /// Waits for a leader.
-    pub(super) fn await_leader(&mut self, now: Instant, config: &AccumulatorConfig, out: &mut Outputs) {
+    /// Waits for a leader. Should none come, the batch fails with this error as the reason.
+    pub(super) fn await_leader(
+        &mut self,
+        now: Instant,
+        error: kafka_conn::Error,
+        config: &AccumulatorConfig,
+        out: &mut Outputs,
+    ) {
+        if let Some(batch) = self.next_to_send().and_then(|at| self.batches.get_mut(at)) {
+            batch.failed(produce::failure(error).error);
+        }
         self.wait = Wait::Leader(now + self.pause(config, out));
         out.stale.insert(self.partition.topic.clone());
     }
 
-    /// There is news of the cluster.
-    pub(super) fn handle_cluster(&mut self) {
-        if matches!(self.wait, Wait::Leader(_)) {
+    /// There is news of the cluster. Without a leader in it the wait goes on: each wait asks for metadata, and its
+    /// answer must not be the next one's cause.
+    pub(super) fn handle_cluster(&mut self, has_leader: impl Fn(&str, i32) -> bool) {
+        if matches!(self.wait, Wait::Leader(_)) && has_leader(&self.partition.topic, self.partition.index) {
             self.wait = Wait::No;
         }
     }

@@ -40,6 +40,8 @@ use lane::{Lane, Next};
 pub(crate) struct Accumulator {
     config: AccumulatorConfig,
     mode: Mode,
+    /// Somebody waits for room.
+    is_scarce: bool,
     lanes: HashMap<u64, Lane>,
     timers: BTreeSet<(Instant, u64)>,
     brokers: HashMap<BrokerId, Load>,
@@ -57,7 +59,6 @@ pub(crate) struct AccumulatorConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Open,
-    /// Nothing lingers any more.
     Closing,
 }
 
@@ -157,7 +158,7 @@ impl Accumulator {
             random: fastrand::Rng::with_seed(seed),
         };
         let (lanes, timers, brokers) = (HashMap::new(), BTreeSet::new(), HashMap::new());
-        Self { config, mode: Mode::Open, lanes, timers, brokers, out }
+        Self { config, mode: Mode::Open, is_scarce: false, lanes, timers, brokers, out }
     }
 
     /// A partition called for attention.
@@ -179,8 +180,15 @@ impl Accumulator {
     }
 
     /// There is a new snapshot of the cluster: leaders may have changed.
-    pub(crate) fn handle_cluster(&mut self, now: Instant) {
-        self.each(now, Lane::handle_cluster);
+    pub(crate) fn handle_cluster(&mut self, now: Instant, has_leader: impl Fn(&str, i32) -> bool) {
+        self.each(now, |lane| lane.handle_cluster(&has_leader));
+    }
+
+    /// Whether somebody waits for room. Then nothing lingers: the room may be in batches that would.
+    pub(crate) fn handle_scarcity(&mut self, now: Instant, is_scarce: bool) {
+        if std::mem::replace(&mut self.is_scarce, is_scarce) != is_scarce && is_scarce {
+            self.each(now, |_| ());
+        }
     }
 
     /// A batch of [`poll_seal`](Self::poll_seal) is ready.
@@ -251,7 +259,7 @@ impl Accumulator {
     pub(crate) fn poll_requests(
         &mut self,
         now: Instant,
-        leader: impl Fn(&str, i32) -> Option<Leader>,
+        leader: impl Fn(&str, i32) -> kafka_conn::Result<Leader>,
     ) -> Vec<ProduceBatches> {
         let mut requests = BTreeMap::new();
         for _ in 0..self.out.ready.len() {
@@ -261,11 +269,14 @@ impl Accumulator {
                 lane.queued = false;
                 continue;
             }
-            let Some(leader) = leader(&lane.partition.topic, lane.partition.index) else {
-                lane.queued = false;
-                lane.await_leader(now, &self.config, &mut self.out);
-                self.advance(now, id);
-                continue;
+            let leader = match leader(&lane.partition.topic, lane.partition.index) {
+                Ok(leader) => leader,
+                Err(error) => {
+                    lane.queued = false;
+                    lane.await_leader(now, error, &self.config, &mut self.out);
+                    self.advance(now, id);
+                    continue;
+                }
             };
             let load = self.brokers.entry(leader.broker).or_default();
             let request: &mut (usize, Vec<Leased>) = requests.entry(leader.broker).or_default();
@@ -340,7 +351,9 @@ impl Accumulator {
 
     fn advance(&mut self, now: Instant, id: u64) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
-        let next = lane.advance(now, &self.config, self.mode, &mut self.out);
+        let hurry = self.is_scarce || self.mode == Mode::Closing;
+        let linger = if hurry { Duration::ZERO } else { self.config.linger };
+        let next = lane.advance(now, &self.config, linger, &mut self.out);
         let timer = if let Next::At(timer) = next { timer } else { None };
         if lane.timer != timer {
             if let Some(before) = lane.timer {

@@ -15,7 +15,7 @@ use kafka_protocol::{ErrorCode, Uuid};
 use super::*;
 use crate::buffers::Buffers;
 use crate::error::Fate;
-use crate::partition::BatchLimits;
+use crate::partition::{BatchLimits, Entry};
 
 /// A writer without tasks: partitions, an accumulator, and what it has in other hands.
 struct World {
@@ -71,9 +71,12 @@ impl World {
         let message = Message { value: Some(value.into()), ..Message::default() };
         let (now, charge) = (self.now, len + 50);
         let target = &self.partitions[partition];
-        let appended = target.append(&message, 0, charge, self.limits, &self.buffers, || now).unwrap();
+        let entry = Entry { message: &message, timestamp: 0, charge };
+        let mut attention = false;
+        let note = || attention = true;
+        let appended = target.append(entry, self.limits, &self.buffers, || now, note).unwrap();
         self.charged += charge;
-        (Sent { number, result: appended.result, index: appended.index }, appended.attention)
+        (Sent { number, result: appended.result, index: appended.index }, attention)
     }
 
     fn append(&mut self, partition: usize, number: u64) -> Sent {
@@ -83,6 +86,12 @@ impl World {
         }
         self.drain();
         sent
+    }
+
+    /// The cluster is described anew.
+    fn describe(&mut self) {
+        let leaders = &self.leaders;
+        self.accumulator.handle_cluster(self.now, |_, partition| leaders[partition as usize].is_some());
     }
 
     fn advance(&mut self, millis: u64) {
@@ -99,7 +108,8 @@ impl World {
         let leaders = self.leaders.clone();
         let leader = move |topic: &str, partition: i32| {
             assert_eq!(topic, "t");
-            leaders[partition as usize].map(|broker| Leader { broker, topic_id: Uuid::ZERO })
+            let none = || kafka_conn::Error::new(kafka_conn::ErrorKind::NoLeader).with_unsent();
+            leaders[partition as usize].map(|broker| Leader { broker, topic_id: Uuid::ZERO }).ok_or_else(none)
         };
         loop {
             let requests = self.accumulator.poll_requests(self.now, &leader);

@@ -56,9 +56,10 @@ pub(crate) struct State {
     pub(crate) topics: HashMap<String, Vec<i32>>,
     pub(crate) logs: HashMap<(String, i32), Vec<Appended>>,
     pub(crate) reactions: VecDeque<Reaction>,
+    /// A broker that answers no Produce request any more.
+    pub(crate) silent: Option<i32>,
     pub(crate) produced: Vec<Produced>,
     pub(crate) max_produce: i16,
-
     pub(crate) metadata_requests: usize,
 }
 
@@ -204,7 +205,8 @@ fn metadata(state: &mut State, version: i16, body: Bytes) -> MetadataResponse {
 fn produce(state: &mut State, broker: i32, version: i16, body: Bytes) -> Option<Option<ProduceResponse>> {
     let request = ProduceRequest::decode(version, body).unwrap();
     let mut partitions = Vec::new();
-    let reaction = state.reactions.pop_front();
+    let is_silent = state.silent == Some(broker);
+    let reaction = if is_silent { Some(Reaction::Silence) } else { state.reactions.pop_front() };
     let mut responses = Vec::new();
     for topic in &request.topic_data {
         let known = state.topics.keys().find(|name| **name == *topic.name || topic_id(name) == topic.topic_id);

@@ -95,3 +95,27 @@ async fn an_unknown_topic_is_an_error_with_its_reason() {
     let source = std::error::Error::source(refused.error()).unwrap().downcast_ref::<kafka_conn::Error>().unwrap();
     assert_eq!(source.kind(), &kafka_conn::ErrorKind::UnknownTopic);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_fell_silent_is_left_for_the_next_one() {
+    let cluster = Cluster::new("t", &[1]);
+    cluster.state.lock().unwrap().silent = Some(1);
+    let writer = Writer::new(cluster.transport().await, config("t")).unwrap();
+    let delivery = writer.send(message("x")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    cluster.lead("t", 0, 2);
+    assert_eq!(delivery.await.unwrap().offset, Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_is_closed_ends_what_is_written() {
+    let cluster = Cluster::new("t", &[1]);
+    let transport = cluster.transport().await;
+    let writer = Writer::new(transport.clone(), config("t")).unwrap();
+    writer.send(message("x")).await.unwrap().await.unwrap();
+    transport.close().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let error = writer.send(message("y")).await.unwrap().await.unwrap_err();
+    assert_eq!((error.kind(), error.fate()), (&ErrorKind::Connection, Fate::NotPersisted));
+    writer.close().await.unwrap();
+}

@@ -115,3 +115,25 @@ async fn many_callers_and_a_close_in_their_midst() {
     }
     assert_eq!(in_the_logs(), written);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_close_that_is_dropped_before_it_began_closes_nothing() {
+    let cluster = Cluster::new("t", &[1]);
+    let writer = Writer::new(cluster.transport().await, config("t")).unwrap();
+    // More commands than the sender, which does not run meanwhile, has room for.
+    let flushes = futures_util::future::join_all((0..20).map(|_| writer.flush()));
+    let both = async { tokio::join!(flushes, writer.close()) };
+    assert!(futures_util::FutureExt::now_or_never(both).is_none());
+    writer.send(message("x")).await.unwrap().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_is_not_written_to_is_forgotten_by_the_transport() {
+    let cluster = Cluster::new("t", &[1]);
+    let transport = cluster.transport().await;
+    let writer = Writer::new(transport.clone(), config("t")).unwrap();
+    writer.send(message("x")).await.unwrap().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(transport.cluster().topics().len(), 0);
+    assert_eq!(writer.send(message("y")).await.unwrap().await.unwrap().offset, Some(1));
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kafka_writer::{ErrorKind, Message, Writer, WriterConfig};
+use kafka_writer::{ErrorKind, Header, Message, Writer, WriterConfig};
 
 use crate::cluster::{Cluster, Reaction};
 use crate::{config, message};
@@ -81,4 +81,35 @@ async fn a_topic_is_named_once() {
     let writer = Writer::new(cluster.transport().await, config("t")).unwrap();
     let named = Message { topic: "t".into(), ..message("x") };
     assert_eq!(writer.send(named).await.unwrap_err().error().kind(), &ErrorKind::TwoTopics);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_small_headers_fit_where_their_bytes_do() {
+    let cluster = Cluster::new("t", &[1]);
+    let writer = Writer::new(cluster.transport().await, small("t")).unwrap();
+    let headers = vec![Header { key: "".into(), value: None }; 400];
+    writer.try_send(message("x")).unwrap_err();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    writer.try_send(Message { headers, ..message("x") }).unwrap().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_room_ends_the_lingering_that_holds_it() {
+    let cluster = Cluster::new("t", &[1, 2, 3, 1, 2, 3]);
+    let (linger, max_block) = (Duration::from_secs(60), Duration::from_secs(1));
+    let writer = Writer::new(cluster.transport().await, WriterConfig { linger, max_block, ..small("t") }).unwrap();
+    for number in 0..100 {
+        drop(writer.send(message(format!("{number:100}"))).await.unwrap());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_messages_wait_no_longer_than_one() {
+    let cluster = Cluster::new("t", &[1]);
+    let writer = Writer::new(cluster.transport().await, config("absent")).unwrap();
+    let messages = vec![message("x"); 1000];
+    let before = tokio::time::Instant::now();
+    let errors = writer.write_messages(&messages).await.unwrap_err();
+    assert_eq!(errors.count(), 1000);
+    assert!(before.elapsed() <= Duration::from_secs(61), "{:?}", before.elapsed());
 }

@@ -37,6 +37,9 @@ enum Step {
         partition: usize,
         broker: Option<i32>,
     },
+    Scarcity {
+        is_scarce: bool,
+    },
     Flush,
 }
 
@@ -72,6 +75,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(at, verdicts, throttle)| Step::Answer { at, verdicts, throttle }),
         2 => (0..PARTITIONS, prop::option::weighted(0.8, 0..3i32))
             .prop_map(|(partition, broker)| Step::Lead { partition, broker }),
+        1 => any::<bool>().prop_map(|is_scarce| Step::Scarcity { is_scarce }),
         1 => Just(Step::Flush),
     ]
 }
@@ -120,8 +124,9 @@ impl Model {
             }
             Step::Lead { partition, broker } => {
                 self.world.leaders[partition] = broker.map(BrokerId);
-                self.world.accumulator.handle_cluster(self.world.now);
+                self.world.describe();
             }
+            Step::Scarcity { is_scarce } => self.world.accumulator.handle_scarcity(self.world.now, is_scarce),
             Step::Flush => drop(self.world.accumulator.handle_flush(self.world.now)),
         }
         self.world.drain_unsealed();
@@ -173,7 +178,7 @@ impl Model {
             self.tell(partition);
             self.world.leaders[partition] = Some(BrokerId(1));
         }
-        self.world.accumulator.handle_cluster(self.world.now);
+        self.world.describe();
         self.world.accumulator.handle_close(self.world.now);
         for _ in 0..10_000 {
             self.world.drain();

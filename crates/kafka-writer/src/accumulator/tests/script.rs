@@ -146,10 +146,47 @@ fn without_a_leader_metadata_is_asked_for_until_it_helps() {
     world.advance(5);
     (0..5).for_each(|_| world.advance(60));
     assert!((2..=6).contains(&world.stale), "asked {} times", world.stale);
+    let asked = world.stale;
+    for _ in 0..5 {
+        world.describe();
+        world.drain();
+    }
+    assert_eq!(world.stale, asked, "an answer that does not help is no reason to ask at once");
     world.leaders[0] = Some(BrokerId(1));
-    world.accumulator.handle_cluster(world.now);
+    world.describe();
     world.drain();
     assert_eq!(world.wire.len(), 1);
+}
+
+#[test]
+fn who_expires_for_want_of_a_leader_learns_why() {
+    let mut world = World::new(1);
+    world.leaders[0] = None;
+    let sent = world.append(0, 0);
+    world.advance(5);
+    world.advance(2000);
+    let error = sent.result.outcome().unwrap().unwrap_err();
+    assert_eq!(error.fate(), Fate::NotPersisted);
+    let source = std::error::Error::source(&error).and_then(std::error::Error::source).unwrap();
+    let reason = source.downcast_ref::<kafka_conn::Error>().unwrap();
+    assert_eq!(reason.kind(), &kafka_conn::ErrorKind::NoLeader);
+}
+
+#[test]
+fn while_room_is_scarce_nothing_lingers() {
+    let mut world = World::new(1);
+    world.append(0, 0);
+    world.accumulator.handle_scarcity(world.now, true);
+    world.drain();
+    assert_eq!(numbers(&world.wire[0].batches[0].records), [0]);
+    world.append(0, 1);
+    world.append(0, 2);
+    world.answer(0, |_| Ok(None));
+    assert_eq!(numbers(&world.wire[0].batches[0].records), [1, 2], "one request at a time all the same");
+    world.answer(0, |_| Ok(None));
+    world.accumulator.handle_scarcity(world.now, false);
+    world.append(0, 3);
+    assert!(world.wire.is_empty());
 }
 
 #[test]
