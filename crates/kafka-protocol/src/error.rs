@@ -165,6 +165,9 @@ pub enum DecodeErrorKind {
         /// The size of the value.
         used: usize,
     },
+    /// A tag that no writer may use.
+    #[error("tag {0} is beyond the largest there is")]
+    Tag(u32),
     /// Tags that are not strictly ascending.
     #[error("tag {tag} after tag {previous}: tags must ascend")]
     TagOrder {

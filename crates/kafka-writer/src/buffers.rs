@@ -97,6 +97,7 @@ mod tests {
                 places.push(batch.as_ptr());
                 let open = buffers.take();
                 buffers.recycle(std::mem::take(&mut batch));
+                assert_eq!(lock(&buffers.idle).buffers.len(), 1, "{compression:?}: it was dropped");
                 batch = seal(&buffers, open, &mut compressor);
             }
             assert_eq!(places[2..4], places[4..6], "{compression:?}");

@@ -184,7 +184,8 @@ pub enum ErrorKind {
     /// What the cluster knows of the topic could not be had; the source says why.
     #[error("no metadata")]
     Metadata,
-    /// The topic is not known yet; it is being asked for ([`try_send`](crate::Writer::try_send) only).
+    /// The topic is not known yet; it is being asked for ([`try_send`](crate::Writer::try_send) only). The source is
+    /// what a broker said of it last, if it did.
     #[error("the topic's metadata is not here yet")]
     MetadataPending,
     /// The buffer had no room for as long as [`max_block`](crate::WriterConfig::max_block) allows to wait.

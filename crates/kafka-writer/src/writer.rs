@@ -106,7 +106,8 @@ impl Writer {
     ///
     /// # Errors
     /// As [`send`](Self::send), with [`Full`](ErrorKind::Full) where there is no room, and
-    /// [`MetadataPending`](ErrorKind::MetadataPending) where the topic is not known yet, but now asked for.
+    /// [`MetadataPending`](ErrorKind::MetadataPending) where the topic is not known yet, but now asked for, and
+    /// [`Metadata`](ErrorKind::Metadata) where a broker has refused to describe it.
     pub fn try_send(&self, message: Message) -> Result<Delivery, SendError> {
         self.inner.try_enqueue(&message).map_err(|error| SendError::new(message, error))
     }
@@ -276,13 +277,16 @@ impl Inner {
 
     fn load_now(&self, name: &str) -> Result<Arc<Topic>> {
         let cluster = self.transport.cluster();
-        match cluster.topic(name).filter(|topic| topic.check().is_ok()) {
-            Some(topic) => Ok(self.adopt(topic)),
-            None => {
-                self.transport.request_refresh(name);
-                Err(Error::new(ErrorKind::MetadataPending).with_topic(&name.into()))
-            }
-        }
+        let pending = Error::new(ErrorKind::MetadataPending);
+        let error = match cluster.topic(name).map(|topic| topic.check().map(|()| topic)) {
+            Some(Ok(topic)) => return Ok(self.adopt(topic)),
+            Some(Err(error)) if !error.is_retriable() => Error::new(ErrorKind::Metadata).with_source(error),
+            // A topic that does not exist may be about to.
+            Some(Err(error)) => pending.with_source(error),
+            None => pending,
+        };
+        self.transport.request_refresh(name);
+        Err(error.with_topic(&name.into()))
     }
 
     fn adopt(&self, topic: &kafka_conn::Topic) -> Arc<Topic> {

@@ -18,7 +18,8 @@ fn main() -> ExitCode {
         ["unpack"] => for_each(unpack),
         ["run", minutes] => minutes.parse().map_err(io::Error::other).and_then(run),
         ["pack"] => for_each(pack),
-        _ => Err(io::Error::other("usage: chores seed | unpack | run MINUTES | pack")),
+        ["replay"] => for_each(replay),
+        _ => Err(io::Error::other("usage: chores seed | unpack | run MINUTES | pack | replay")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -91,6 +92,14 @@ fn pack(target: &Target) -> io::Result<()> {
     let packed = packed::path(&root(), target.name);
     packed::write(&packed, kept)?;
     report(target, &packed)
+}
+
+/// Runs a target over its corpus, the committed one and the unpacked one, for a look at what that reaches.
+fn replay(target: &Target) -> io::Result<()> {
+    let inputs = [packed::read(&packed::path(&root(), target.name))?, files(&work(target))?].concat();
+    inputs.iter().for_each(|input| (target.body)(input));
+    println!("{}: {} inputs", target.name, inputs.len());
+    Ok(())
 }
 
 /// The contents of a folder's files; nothing where there is no folder.

@@ -29,9 +29,7 @@ pub fn request_decode(data: &[u8]) {
 
 /// Messages of every kind, decoded, encoded and decoded again; as JSON, too.
 pub fn round_trip(data: &[u8]) {
-    let Some((facts, version, body)) =
-        select(&ALL, &unmarked(data)).map(|(facts, version, _)| (facts, version, &data[3..]))
-    else {
+    let Some((facts, version, body)) = select(&ALL, data) else {
         return;
     };
     let message = if data[0] & MADE_UP == 0 {
@@ -42,14 +40,6 @@ pub fn round_trip(data: &[u8]) {
     if let Some(message) = message {
         survives(facts, version, &*message);
     }
-}
-
-fn unmarked(data: &[u8]) -> Vec<u8> {
-    let mut data = data.to_vec();
-    if let Some(first) = data.first_mut() {
-        *first &= !MADE_UP;
-    }
-    data
 }
 
 fn decode(pools: &[Pool], data: &[u8]) {

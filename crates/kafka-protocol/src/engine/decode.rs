@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use smol_str::SmolStr;
 
+use super::encode::TAG_MAX;
 use super::{
     FieldSchema, Kind, Outcome, Place, RawTaggedField, Slot, SlotVisitor, Stop, Struct, StructSchema, Versions,
 };
@@ -307,6 +308,9 @@ impl Decoder<'_> {
             if let Some(previous) = previous.replace(tag).filter(|&previous| previous >= tag) {
                 return Err(self.cursor.error(DecodeErrorKind::TagOrder { previous, tag }));
             }
+            if tag > TAG_MAX {
+                return Err(self.cursor.error(DecodeErrorKind::Tag(tag)));
+            }
             let size = self.cursor.uvarint()? as usize;
             self.cursor.require(size)?;
             let mut fields = schema.fields.iter().zip(slots.iter_mut());
@@ -342,3 +346,26 @@ enum Prefix {
 
 /// A tag and a size: what a tagged field takes at least.
 const TAGGED_FIELD_LEN: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Message;
+    use crate::messages::metadata::MetadataRequest;
+
+    /// Found by the fuzz target `round_trip`'s promise that what decodes can be encoded.
+    #[test]
+    fn a_tag_that_cannot_be_written_is_refused() {
+        let decode = |tag: u32| {
+            // No topics, two booleans; a tagged field without content.
+            let mut body = vec![0, 0, 0, 1];
+            crate::varint::put_uvarint(&mut body, tag);
+            body.push(0);
+            MetadataRequest::decode(12, body.into())
+        };
+        assert!(decode(TAG_MAX).is_ok());
+        for tag in [TAG_MAX + 1, u32::MAX] {
+            assert_eq!(decode(tag).unwrap_err().kind(), &DecodeErrorKind::Tag(tag));
+        }
+    }
+}

@@ -438,7 +438,7 @@ enum Tagged<'a> {
 }
 
 /// The largest tag; Kafka's writer keeps 2³¹-1 for itself.
-const TAG_MAX: u32 = i32::MAX as u32 - 1;
+pub(super) const TAG_MAX: u32 = i32::MAX as u32 - 1;
 
 const NULL_INT16: [u8; 2] = (-1i16).to_be_bytes();
 const NULL_INT32: [u8; 4] = (-1i32).to_be_bytes();

@@ -56,6 +56,8 @@ pub(crate) struct State {
     pub(crate) topics: HashMap<String, Vec<i32>>,
     pub(crate) logs: HashMap<(String, i32), Vec<Appended>>,
     pub(crate) reactions: VecDeque<Reaction>,
+    /// What brokers say of a topic that is not there, instead of that.
+    pub(crate) topic_error: Option<i16>,
     /// A broker that answers no Produce request any more.
     pub(crate) silent: Option<i32>,
     pub(crate) produced: Vec<Produced>,
@@ -185,7 +187,7 @@ fn metadata(state: &mut State, version: i16, body: Bytes) -> MetadataResponse {
             ..MetadataResponsePartition::default()
         };
         MetadataResponseTopic {
-            error_code: if leaders.is_some() { 0 } else { 3 },
+            error_code: if leaders.is_some() { 0 } else { state.topic_error.unwrap_or(3) },
             name: Some(name.into()),
             topic_id: topic_id(name),
             partitions: leaders.into_iter().flatten().enumerate().map(partition).collect(),

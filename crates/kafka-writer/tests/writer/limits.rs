@@ -113,3 +113,14 @@ async fn many_messages_wait_no_longer_than_one() {
     assert_eq!(errors.count(), 1000);
     assert!(before.elapsed() <= Duration::from_secs(61), "{:?}", before.elapsed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_must_not_wait_is_told_of_a_refusal() {
+    let cluster = Cluster::new("t", &[1]);
+    cluster.state.lock().unwrap().topic_error = Some(29);
+    let writer = Writer::new(cluster.transport().await, config("secret")).unwrap();
+    assert_eq!(writer.try_send(message("x")).unwrap_err().error().kind(), &ErrorKind::MetadataPending);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let refused = writer.try_send(message("x")).unwrap_err();
+    assert_eq!(refused.error().kind(), &ErrorKind::Metadata);
+}
