@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use kafka_protocol::records::{
-    self, Batch, BatchDecoder, Batches, Compression, ControlRecord, OwnedRecord, Producer, Record,
-    stamp_log_append_time, stamp_offset, stamp_producer,
+    self, Batch, BatchBuilder, BatchDecoder, BatchOptions, Batches, Compression, Compressor, ControlRecord,
+    OwnedRecord, Producer, Record, stamp_log_append_time, stamp_offset, stamp_producer,
 };
 use kafka_protocol::{DecodeError, Limits};
 use serde_json::Value;
@@ -67,8 +67,7 @@ fn same_records(batch: &Batch, decoder: &mut BatchDecoder) -> bool {
         Ok(mut records) => {
             let found: Vec<_> = records.by_ref().collect();
             assert!(records.next().is_none(), "the end, also after an error");
-            let buffer = records.into_buffer();
-            Ok((found, buffer))
+            Ok((found, records.into_buffer()))
         }
         Err(error) => Err(error),
     };
@@ -77,8 +76,8 @@ fn same_records(batch: &Batch, decoder: &mut BatchDecoder) -> bool {
         assert!(records.next().is_none(), "the end, also after an error");
         found
     });
-    let (owned, borrowed) = match (owned, borrowed) {
-        (Ok((owned, _)), Ok(borrowed)) => (owned, borrowed),
+    let (owned, buffer, borrowed) = match (owned, borrowed) {
+        (Ok((owned, buffer)), Ok(borrowed)) => (owned, buffer, borrowed),
         (Err(owned), Err(borrowed)) => {
             assert_eq!(owned, borrowed);
             return false;
@@ -96,8 +95,43 @@ fn same_records(batch: &Batch, decoder: &mut BatchDecoder) -> bool {
     if let (true, Some(batch)) = (good, batch.as_record_batch()) {
         assert_eq!(owned.len(), batch.count());
         assert!(owned.iter().flatten().all(|record| record.offset >= batch.base_offset()));
+        appended(owned.iter().flatten());
     }
+    drop(owned);
+    decoder.recycle(buffer.into());
     good
+}
+
+/// Each record lengthens a batch by as much as was said before; and it is there when the batch is read.
+fn appended<'a>(records: impl Iterator<Item = &'a OwnedRecord> + Clone) {
+    let mut builder = BatchBuilder::new(BatchOptions::default());
+    for record in records.clone() {
+        let headers: Vec<_> = record.headers.iter().collect();
+        let headers = headers.iter().map(|header| (&*header.key, header.value.as_deref()));
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        let len = builder.len() + builder.appended_len(record.timestamp, key, value, headers.clone());
+        builder.append(record.timestamp, key, value, headers).expect("there is room");
+        assert_eq!(builder.len(), len);
+        assert!(builder.max_timestamp() >= record.timestamp);
+        if let Ok(control) = ControlRecord::read(key, value) {
+            assert_eq!(key.and_then(|key| key.get(2..4)), control.control_type.key().get(2..));
+        }
+    }
+    let (count, len) = (builder.count(), builder.len());
+    let bytes = builder.seal(&mut Compressor::default()).expect("it is not compressed");
+    assert_eq!((bytes.len(), builder.is_empty()), (len, true));
+    builder.recycle(Vec::with_capacity(len));
+    let Some(Ok(Batch::Records(batch))) = Batches::new(bytes).next() else {
+        panic!("a batch that cannot be read");
+    };
+    let mut decoder = BatchDecoder::default();
+    let read: Vec<_> = batch.owned_records(&mut decoder).expect("what we wrote").map(Result::unwrap).collect();
+    assert_eq!(read.len(), count);
+    for (index, (read, record)) in read.iter().zip(records).enumerate() {
+        assert_eq!((read.offset, read.timestamp, read.sequence), (index as i64, record.timestamp, -1));
+        assert_eq!((&read.key, &read.value), (&record.key, &record.value));
+        assert!(read.headers.iter().eq(record.headers.iter()));
+    }
 }
 
 fn same_record(owned: &OwnedRecord, borrowed: &Record<'_>) {

@@ -39,6 +39,9 @@ pub fn round_trip(data: &[u8]) {
     };
     if let Some(message) = message {
         survives(facts, version, &*message);
+        let choice = body.iter().rev().take(3).fold(0, |choice, byte| choice << 8 | usize::from(*byte));
+        in_another_version(facts, &*message, choice);
+        as_other_json(facts, version, message.to_json(version), choice);
     }
 }
 
@@ -103,6 +106,88 @@ fn survives(facts: &'static MessageType, version: i16, message: &dyn AnyMessage)
     }
 }
 
+/// A version that lacks what is set refuses it, and writes nothing; another one writes something that can be read.
+fn in_another_version(facts: &'static MessageType, message: &dyn AnyMessage, choice: usize) {
+    // One below and one above those that there are, too.
+    let count = facts.versions.max - facts.versions.min + 3;
+    let version = facts.versions.min - 1 + (choice % count as usize) as i16;
+    let mut buffer = BytesMut::from(BEFORE);
+    match message.encode(version, &mut buffer) {
+        Ok(()) => {
+            let bytes = encoded(version, message);
+            facts.decode(version, bytes, &Limits::default()).expect("what we encoded");
+        }
+        Err(error) => {
+            assert_eq!(&buffer[..], BEFORE, "a failure leaves the buffer as it was");
+            assert!(error.to_string().starts_with(facts.name()), "{error}");
+            assert_eq!(message.encoded_len(version), Err(error));
+        }
+    }
+    let exists = facts.versions.contains(version);
+    let decoded = facts.decode(version, Bytes::new(), &Limits::default());
+    let unknown = decoded.is_err_and(|error| matches!(error.kind(), DecodeErrorKind::Version { .. }));
+    assert_eq!(unknown, !exists);
+}
+
+/// JSON with one value that may be wrong is read or refused, and the refusal says where.
+fn as_other_json(facts: &'static MessageType, version: i16, mut json: Value, choice: usize) {
+    let others = [
+        Value::Null,
+        true.into(),
+        7.into(),
+        i64::MAX.into(),
+        u64::MAX.into(),
+        "AAAA".into(),
+        "*".into(),
+        Value::Array(vec![Value::Null]),
+        serde_json::json!({ "_unknownTags": [{ "tag": 0, "data": "" }] }),
+        serde_json::json!([{ "tag": -1, "data": 0 }]),
+    ];
+    let mut left = choice / others.len() % count(&json);
+    replace(&mut json, &mut left, &others[choice % others.len()]);
+    match facts.from_json(version, &json) {
+        Ok(message) => drop(message.encode(version, &mut BytesMut::new())),
+        Err(error) => {
+            assert!(error.path().starts_with(facts.name()), "{error}");
+            assert!(error.to_string().starts_with(error.path()), "{error}");
+        }
+    }
+}
+
+/// How many values there are in JSON, itself included.
+fn count(json: &Value) -> usize {
+    1 + match json {
+        Value::Array(items) => items.iter().map(count).sum(),
+        Value::Object(members) => members.values().map(count).sum::<usize>(),
+        _ => 0,
+    }
+}
+
+/// Replaces the value that comes after `left` others; in an object, also puts it under a name that is not there.
+fn replace(json: &mut Value, left: &mut usize, other: &Value) {
+    match left.checked_sub(1) {
+        Some(less) => *left = less,
+        None => {
+            match json {
+                Value::Object(members) if other.is_object() => drop(members.insert("other".to_owned(), Value::Null)),
+                Value::Object(members) if other.is_array() => {
+                    drop(members.insert(UNKNOWN_TAGS.to_owned(), other.clone()))
+                }
+                Value::Object(members) if other.is_boolean() => members.clear(),
+                _ => *json = other.clone(),
+            }
+            *left = usize::MAX;
+            return;
+        }
+    }
+    let nested: Box<dyn Iterator<Item = &mut Value>> = match json {
+        Value::Array(items) => Box::new(items.iter_mut()),
+        Value::Object(members) => Box::new(members.values_mut()),
+        _ => return,
+    };
+    nested.for_each(|value| replace(value, left, other));
+}
+
 fn encoded(version: i16, message: &dyn AnyMessage) -> Bytes {
     let mut buffer = BytesMut::from(BEFORE);
     message.encode(version, &mut buffer).expect("what was decoded can be encoded");
@@ -121,4 +206,5 @@ fn has_nan(json: &Value) -> bool {
     }
 }
 
+const UNKNOWN_TAGS: &str = "_unknownTags";
 const BEFORE: &[u8] = b"before";
