@@ -87,6 +87,7 @@ fn record_batches(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
     let mut seeds = Vec::new();
     for buffer in buffers(folder)?.iter().filter(|buffer| buffer.get(MAGIC_AT) == Some(&2)) {
         seeds.push([&[record_batch::MANY], &buffer[..]].concat());
+        seeds.push([&[record_batch::MANY | record_batch::KEEP_CRC], &buffer[..]].concat());
         if let Some(Ok(Batch::Records(batch))) = Batches::new(buffer.clone().into()).next() {
             let codecs =
                 if batch.compression() == Compression::None { &Compression::ALL[..] } else { &[Compression::None] };
@@ -102,6 +103,7 @@ fn message_sets(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
     for buffer in buffers(folder)?.iter().filter(|buffer| buffer.get(MAGIC_AT).is_some_and(|magic| *magic < 2)) {
         let format = buffer[MAGIC_AT];
         seeds.push([&[message_set::KEEP_MAGIC], &buffer[..]].concat());
+        seeds.push([&[message_set::KEEP_CRC], &buffer[..]].concat());
         for codec in [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4] {
             let choice = message_set::choosing(codec) | format;
             seeds.push([&[choice | message_set::LOG_APPEND_TIME], &buffer[..]].concat());

@@ -11,9 +11,8 @@ pub mod packed;
 fn holds(name: &str, at_least: usize) {
     let target = bodies::TARGETS.iter().find(|target| target.name == name).expect("a target of that name");
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
-    let path = packed::path(&fuzz, name);
-    let inputs = packed::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert!(inputs.len() >= at_least, "{}: {} inputs of {at_least} at least", path.display(), inputs.len());
+    let inputs = packed::committed(&fuzz, name).unwrap_or_else(|error| panic!("the corpus of {name}: {error}"));
+    assert!(inputs.len() >= at_least, "{} inputs for {name}, of {at_least} at least", inputs.len());
     for input in inputs {
         // What fails says its input, so that it can be tried alone.
         let outcome = std::panic::catch_unwind(|| (target.body)(&input));

@@ -1,7 +1,6 @@
 //! Chores around the fuzz targets: seeds, runs, and packing what was found. README.md says how to use them.
 #![allow(clippy::print_stdout, reason = "a chore answers on standard output")]
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -47,7 +46,7 @@ fn seed(target: &Target) -> io::Result<()> {
 fn unpack(target: &Target) -> io::Result<()> {
     let folder = work(target);
     fs::create_dir_all(&folder)?;
-    let inputs = packed::read(&packed::path(&root(), target.name))?;
+    let inputs = packed::committed(&root(), target.name)?;
     for (index, input) in inputs.iter().enumerate() {
         fs::write(folder.join(format!("packed-{index:05}")), input)?;
     }
@@ -76,27 +75,24 @@ fn run(minutes: u64) -> io::Result<()> {
 }
 
 /// Replaces a target's committed corpus by what `cargo fuzz cmin` has left of the unpacked one, the smallest inputs
-/// first while there is room; crashers always stay.
+/// first while there is room; what made the target fail goes to its regressions.
 fn pack(target: &Target) -> io::Result<()> {
+    packed::add_regressions(&root(), target.name, files(&root().join("artifacts").join(target.name))?)?;
     let mut inputs = files(&work(target))?;
-    inputs.sort_by_key(|input| (input.len(), input.clone()));
-    let mut kept: BTreeSet<Vec<u8>> = files(&root().join("artifacts").join(target.name))?.into_iter().collect();
-    let mut room = MAX_BYTES;
-    for input in inputs {
-        match usize::checked_sub(room, input.len()) {
-            Some(left) => room = left,
-            None => break,
-        }
-        kept.insert(input);
-    }
+    inputs.sort_by_key(Vec::len);
+    let sizes = inputs.iter().scan(0, |size, input| {
+        *size += input.len();
+        Some(*size)
+    });
+    inputs.truncate(sizes.take_while(|size| *size <= MAX_BYTES).count());
     let packed = packed::path(&root(), target.name);
-    packed::write(&packed, kept)?;
+    packed::write(&packed, inputs)?;
     report(target, &packed)
 }
 
-/// Runs a target over its corpus, the committed one and the unpacked one, for a look at what that reaches.
+/// Runs a target over its committed corpus, for a look at what that reaches.
 fn replay(target: &Target) -> io::Result<()> {
-    let inputs = [packed::read(&packed::path(&root(), target.name))?, files(&work(target))?].concat();
+    let inputs = packed::committed(&root(), target.name)?;
     inputs.iter().for_each(|input| (target.body)(input));
     println!("{}: {} inputs", target.name, inputs.len());
     Ok(())
@@ -125,4 +121,4 @@ fn root() -> PathBuf {
 }
 
 /// Of a target's inputs together, before they are packed.
-const MAX_BYTES: usize = 400 << 10;
+const MAX_BYTES: usize = 256 << 10;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kafka_protocol::records::{
     self, Batch, BatchBuilder, BatchDecoder, BatchOptions, Batches, Compression, Compressor, ControlRecord,
-    OwnedRecord, Producer, Record, stamp_log_append_time, stamp_offset, stamp_producer,
+    OwnedRecord, Producer, Record, TimestampType, stamp_log_append_time, stamp_offset, stamp_producer,
 };
 use kafka_protocol::{DecodeError, Limits};
 use serde_json::Value;
@@ -37,8 +37,26 @@ pub fn read(buffer: Vec<u8>) {
             assert!(good, "described, although not all of it can be read");
             assert_eq!(described["trailing"], batches.trailing());
             written_again(&described, &limits);
+            let batches = Batches::new(buffer).map(|batch| batch.expect("it was read before"));
+            batches
+                .zip(described["batches"].as_array().into_iter().flatten())
+                .for_each(|(batch, json)| headers(&batch, json));
         }
         Err(error) => assert!(!good || is_about_control(&buffer, &limits), "{error:?}"),
+    }
+}
+
+/// What the headers say is what is described.
+fn headers(batch: &Batch, json: &Value) {
+    assert_eq!(json["magic"], batch.magic());
+    assert_eq!(json["sizeInBytes"], batch.size_in_bytes());
+    assert_eq!(json["lastOffset"], batch.last_offset());
+    assert_eq!(json["maxTimestamp"], batch.max_timestamp());
+    assert_eq!(json["compression"], batch.compression().to_string());
+    assert_eq!(json["timestampType"] == "LogAppendTime", batch.timestamp_type() == TimestampType::LogAppendTime);
+    if let Batch::Records(batch) = batch {
+        assert_eq!(json["transactional"] == true, batch.attributes() & 1 << 4 != 0);
+        assert_eq!(json["control"] == true, batch.attributes() & 1 << 5 != 0);
     }
 }
 

@@ -18,7 +18,9 @@ pub fn message_set(data: &[u8]) {
         let len = (messages.len() - LENGTH_END) as i32;
         messages[LENGTH_END - 4..LENGTH_END].copy_from_slice(&len.to_be_bytes());
     }
-    repair_all(&mut messages, (choice & KEEP_MAGIC == 0).then_some(choice & FORMAT_1));
+    if choice & KEEP_CRC == 0 {
+        repair_all(&mut messages, (choice & KEEP_MAGIC == 0).then_some(choice & FORMAT_1));
+    }
     batches::read(match codec(choice) {
         Some(codec) => outer(codec, choice, &messages),
         None => messages,
@@ -83,6 +85,9 @@ pub const ONE: u8 = 1 << 1;
 pub const KEEP_MAGIC: u8 = 1 << 2;
 /// In the first byte of an input: the outer message has log-append time.
 pub const LOG_APPEND_TIME: u8 = 1 << 3;
+
+/// In the first byte of an input: checksums, and magics with them, are as they are.
+pub const KEEP_CRC: u8 = 1 << 6;
 
 const LENGTH_END: usize = 12;
 const MAGIC_AT: usize = 16;

@@ -139,6 +139,7 @@ fn as_other_json(facts: &'static MessageType, version: i16, mut json: Value, cho
         u64::MAX.into(),
         "AAAA".into(),
         "*".into(),
+        "too long for the wire ".repeat(2000).into(),
         Value::Array(vec![Value::Null]),
         serde_json::json!({ "_unknownTags": [{ "tag": 0, "data": "" }] }),
         serde_json::json!([{ "tag": -1, "data": 0 }]),

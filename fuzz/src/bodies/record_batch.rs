@@ -13,7 +13,8 @@ pub fn record_batch(data: &[u8]) {
     let Some((&choice, data)) = data.split_first() else {
         return;
     };
-    batches::read(if choice & MANY == 0 { one(codec(choice), data) } else { many(data) });
+    let repair = if choice & KEEP_CRC == 0 { repair } else { |_: &mut [u8]| {} };
+    batches::read(if choice & MANY == 0 { one(codec(choice), data, repair) } else { many(data, repair) });
 }
 
 /// The byte that makes an input of [`record_batch`] one batch, compressed with `codec`.
@@ -26,7 +27,7 @@ fn codec(choice: u8) -> Option<Compression> {
     Compression::from_code(choice >> 1 & 7).filter(|codec| *codec != Compression::None)
 }
 
-fn one(codec: Option<Compression>, data: &[u8]) -> Vec<u8> {
+fn one(codec: Option<Compression>, data: &[u8], repair: fn(&mut [u8])) -> Vec<u8> {
     let Some((header, section)) = data.split_at_checked(HEADER_LEN) else {
         return data.to_vec();
     };
@@ -44,7 +45,7 @@ fn one(codec: Option<Compression>, data: &[u8]) -> Vec<u8> {
     batch
 }
 
-fn many(data: &[u8]) -> Vec<u8> {
+fn many(data: &[u8], repair: fn(&mut [u8])) -> Vec<u8> {
     let mut data = data.to_vec();
     let mut rest = &mut data[..];
     while let Some(len) = rest.get(LENGTH_END - 4..LENGTH_END) {
@@ -68,6 +69,8 @@ fn repair(batch: &mut [u8]) {
 
 /// In the first byte of an input: batches one after the other.
 pub const MANY: u8 = 1;
+/// In the first byte of an input: magic and checksum are as they are.
+pub const KEEP_CRC: u8 = 1 << 4;
 
 const LENGTH_END: usize = 12;
 const MAGIC_AT: usize = 16;
