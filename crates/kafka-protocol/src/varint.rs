@@ -56,7 +56,18 @@ pub fn take_varlong(bytes: &mut Bytes) -> Result<i64, DecodeError> {
     take(bytes, |cursor| cursor.varlong())
 }
 
-fn put(buffer: &mut impl BufMut, mut value: u64) {
+/// One or two bytes, as nearly always, take no loop.
+#[inline(always)]
+fn put(buffer: &mut impl BufMut, value: u64) {
+    match value {
+        0..0x80 => buffer.put_u8(value as u8),
+        0x80..0x4000 => buffer.put_slice(&[value as u8 | 0x80, (value >> 7) as u8]),
+        _ => put_long(buffer, value),
+    }
+}
+
+#[inline(never)]
+fn put_long(buffer: &mut impl BufMut, mut value: u64) {
     while value >= 0x80 {
         buffer.put_u8(value as u8 | 0x80);
         value >>= 7;

@@ -5,10 +5,10 @@ use kafka_protocol::records::{
     self, Batch, BatchBuilder, BatchDecoder, BatchOptions, Batches, Compression, Compressor, ControlRecord,
     OwnedRecord, Producer, Record, TimestampType, stamp_log_append_time, stamp_offset, stamp_producer,
 };
-use kafka_protocol::{DecodeError, Limits};
+use kafka_protocol::{DecodeError, DecodeErrorKind, Limits};
 use serde_json::Value;
 
-use super::memory;
+use super::{memory, record_batch};
 
 /// Reads the batches of `buffer` in every way there is.
 pub fn read(buffer: Vec<u8>) {
@@ -114,6 +114,13 @@ fn same_records(batch: &Batch, decoder: &mut BatchDecoder) -> bool {
         assert_eq!(owned.len(), batch.count());
         assert!(owned.iter().flatten().all(|record| record.offset >= batch.base_offset()));
         appended(owned.iter().flatten());
+        if batch.compression() == Compression::None {
+            let longer = Batches::new(record_batch::longer(batch.as_bytes()).into()).next();
+            let Some(Ok(longer)) = longer else { panic!("{longer:?}") };
+            let mut records = longer.records(decoder).expect("it has no more records than before");
+            let last = records.by_ref().find_map(Result::err).expect("a byte that no record takes");
+            assert_eq!(last.kind(), &DecodeErrorKind::Trailing(1));
+        }
     }
     drop(owned);
     decoder.recycle(buffer.into());

@@ -30,7 +30,7 @@ fn codec(compression: Compression, data: &[u8]) {
     let Some((&choice, data)) = data.split_first() else {
         return;
     };
-    let max_decompressed_len = if choice & SMALL_LIMIT == 0 { LIMIT } else { data.len() / 2 };
+    let max_decompressed_len = if choice & SMALL_LIMIT == 0 { LIMIT } else { data.len().saturating_sub(1) };
     let limits = Limits { max_decompressed_len, ..Limits::default() };
     if choice & COMPRESS == 0 {
         any_bytes(compression, data, &limits);
@@ -90,7 +90,7 @@ fn refused(error: &DecodeError, len: usize) {
 
 /// In the first byte of an input: compress the rest and decompress that, instead of decompressing the rest.
 pub const COMPRESS: u8 = 1;
-/// In the first byte of an input: allow half as many decompressed bytes as there are in the input.
+/// In the first byte of an input: allow fewer decompressed bytes than there are in the input, by one.
 pub const SMALL_LIMIT: u8 = 2;
 
 const LIMIT: usize = 256 << 10;

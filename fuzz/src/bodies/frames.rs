@@ -20,6 +20,10 @@ pub fn frames(data: &[u8]) {
     for frame in &whole.frames {
         assert!(frame.len() <= max_frame);
     }
+    if let Some(less) = whole.frames.first().and_then(|frame| frame.len().checked_sub(1)) {
+        let strict = events(less, &[stream]);
+        assert!(strict.frames.is_empty() && strict.refused.is_some(), "{strict:?}");
+    }
     assert_eq!(whole.frames.iter().map(|frame| frame.len() + 4).sum::<usize>() + whole.left, stream.len());
     assert_eq!(events(max_frame, &chunks(stream, cuts)), whole);
 }

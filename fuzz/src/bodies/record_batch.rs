@@ -45,6 +45,15 @@ fn one(codec: Option<Compression>, data: &[u8], repair: fn(&mut [u8])) -> Vec<u8
     batch
 }
 
+/// A batch of format 2 with a byte more behind its records.
+pub(super) fn longer(batch: &[u8]) -> Vec<u8> {
+    let mut longer = [batch, &[0]].concat();
+    let len = (longer.len() - LENGTH_END) as i32;
+    longer[LENGTH_END - 4..LENGTH_END].copy_from_slice(&len.to_be_bytes());
+    repair(&mut longer);
+    longer
+}
+
 fn many(data: &[u8], repair: fn(&mut [u8])) -> Vec<u8> {
     let mut data = data.to_vec();
     let mut rest = &mut data[..];

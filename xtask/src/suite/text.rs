@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use kafka_conn::{Header, Message};
@@ -12,6 +13,8 @@ use kafka_conn::{Header, Message};
 #[derive(Clone, Debug)]
 pub(crate) struct Text {
     lines: Arc<[Bytes]>,
+    /// The timestamp of line 0. Not long ago: brokers delete what is older than their retention, however new to them.
+    begin: SystemTime,
 }
 
 const DOCUMENTS: [&str; 5] =
@@ -27,7 +30,9 @@ impl Text {
             let full = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
             lines.extend(full.map(|line| Bytes::copy_from_slice(line.as_bytes())));
         }
-        Ok(Self { lines: lines.into() })
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let begin = UNIX_EPOCH + Duration::from_secs(now.as_secs());
+        Ok(Self { lines: lines.into(), begin })
     }
 
     /// Line `number`: itself behind its number, so that no two lines are the same.
@@ -42,9 +47,7 @@ impl Text {
             key: key(number),
             value: Some(self.line(number)),
             headers: vec![Header::new("number", number.to_string())],
-            timestamp: Some(
-                std::time::UNIX_EPOCH + std::time::Duration::from_millis(1_700_000_000_000 + number as u64),
-            ),
+            timestamp: Some(self.begin + Duration::from_millis(number as u64)),
             ..Message::default()
         }
     }

@@ -188,8 +188,8 @@ impl BatchBuilder {
         prefix.varint(offset_delta);
         prefix.varint(nullable_len(key));
         self.make_room_for_header();
-        self.buffer.reserve(len + 5);
-        self.buffer.extend_from_slice(prefix.as_slice());
+        self.buffer.reserve(len + Prefix::CAPACITY);
+        prefix.append_to(&mut self.buffer);
         self.buffer.extend_from_slice(key.unwrap_or_default());
         put_varint(&mut self.buffer, nullable_len(value));
         self.buffer.extend_from_slice(value.unwrap_or_default());

@@ -8,7 +8,7 @@ pub(super) struct Prefix {
 
 impl Prefix {
     /// Holds what stands before a record's key: three varints, a varlong and a byte.
-    const CAPACITY: usize = 32;
+    pub(super) const CAPACITY: usize = 32;
 
     #[inline]
     pub(super) fn new() -> Self {
@@ -17,10 +17,15 @@ impl Prefix {
 
     #[inline]
     pub(super) fn byte(&mut self, byte: u8) {
-        debug_assert!(self.len < Self::CAPACITY);
-        if let Some(place) = self.bytes.get_mut(self.len) {
-            *place = byte;
-            self.len += 1;
+        self.array([byte]);
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self, bytes: [u8; N]) {
+        debug_assert!(self.len + N <= Self::CAPACITY);
+        if let Some(place) = self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
+            *place = bytes;
+            self.len += N;
         }
     }
 
@@ -34,8 +39,18 @@ impl Prefix {
         self.unsigned(zigzag64(value));
     }
 
-    #[inline]
-    fn unsigned(&mut self, mut value: u64) {
+    /// One or two bytes, as nearly always, take no loop.
+    #[inline(always)]
+    fn unsigned(&mut self, value: u64) {
+        match value {
+            0..0x80 => self.array([value as u8]),
+            0x80..0x4000 => self.array([value as u8 | 0x80, (value >> 7) as u8]),
+            _ => self.long(value),
+        }
+    }
+
+    #[inline(never)]
+    fn long(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.byte(value as u8 | 0x80);
             value >>= 7;
@@ -43,9 +58,12 @@ impl Prefix {
         self.byte(value as u8);
     }
 
+    /// Copies more than there is, and cuts it off: to copy a fixed number of bytes takes no call.
     #[inline]
-    pub(super) fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+    pub(super) fn append_to(&self, buffer: &mut Vec<u8>) {
+        let end = buffer.len() + self.len;
+        buffer.extend_from_slice(&self.bytes);
+        buffer.truncate(end);
     }
 }
 
@@ -88,10 +106,10 @@ mod tests {
             for value in [1i64 << shift, (1i64 << shift).wrapping_sub(1), (1i64 << shift).wrapping_neg()] {
                 let mut prefix = Prefix::new();
                 prefix.varlong(value);
-                assert_eq!(prefix.as_slice().len(), varlong_len(value));
+                assert_eq!(prefix.len, varlong_len(value));
                 let mut prefix = Prefix::new();
                 prefix.varint(value as i32);
-                assert_eq!(prefix.as_slice().len(), varint_len(value as i32));
+                assert_eq!(prefix.len, varint_len(value as i32));
             }
         }
     }
