@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
@@ -16,6 +16,7 @@ use kafka_protocol::records::{
     BatchBuilder, BatchDecoder, BatchOptions, Batches, Compression, Compressor, Decompressor,
 };
 use kafka_protocol::{Limits, MessageType, messages};
+use lz4_flex::frame::{BlockSize, FrameEncoder, FrameInfo};
 use serde_json::Value;
 
 /// Runs `decode` on an input of `len` bytes, and says by how much it broke the bound, `extra` bytes aside.
@@ -318,6 +319,23 @@ fn bombs_are_within_the_bound() {
                 }
             }
         }
+    }
+}
+
+/// The largest block there is takes room for 4 MiB, if that is allowed.
+#[test]
+fn a_large_lz4_block_is_within_the_bound() {
+    let info = FrameInfo::new().block_size(BlockSize::Max4MB);
+    let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+    encoder.write_all(&vec![0; 8 << 20]).unwrap();
+    let bomb = encoder.finish().unwrap();
+    for cap in [0, 1000, 65_536, 5 << 20] {
+        let limits = Limits { max_decompressed_len: cap, ..Limits::default() };
+        let mut output = Vec::new();
+        let result = bounded(bomb.len(), 2 * cap, || {
+            Decompressor::default().decompress(Compression::Lz4, &bomb, &limits, &mut output)
+        });
+        assert!(result.unwrap().unwrap_err().is_limit());
     }
 }
 

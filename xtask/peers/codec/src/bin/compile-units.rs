@@ -29,38 +29,24 @@ fn main() {
     print(&rounds);
 }
 
+/// Theirs and ours have the same name.
+const PACKAGE: &str = "kafka-protocol";
+
 /// A package with some of its features.
 struct Subject {
     title: &'static str,
-    package: &'static str,
     dependency: &'static str,
 }
 
-const SUBJECTS: [Subject; 5] = [
+const SUBJECTS: [Subject; 3] = [
     Subject {
         title: "kafka-protocol 0.18, client and broker",
-        package: "kafka-protocol",
         dependency: r#"kafka-protocol = { version = "0.18.0", default-features = false, features = ["client", "broker"] }"#,
     },
-    Subject {
-        title: "ours, everything",
-        package: "kafka-protocol",
-        dependency: r#"kafka-protocol = { path = "OURS", features = ["full"] }"#,
-    },
+    Subject { title: "ours, everything", dependency: r#"kafka-protocol = { path = "OURS", features = ["full"] }"# },
     Subject {
         title: "ours, what a reader needs (fetch, group)",
-        package: "kafka-protocol",
         dependency: r#"kafka-protocol = { path = "OURS", features = ["fetch", "group"] }"#,
-    },
-    Subject {
-        title: "kafka-wire 0.1 (no records, no codecs)",
-        package: "kafka-wire",
-        dependency: r#"kafka-wire = "0.1.0""#,
-    },
-    Subject {
-        title: "krabka-protocol 0.8, no codecs",
-        package: "krabka-protocol",
-        dependency: r#"krabka-protocol = { version = "0.8.0", default-features = false }"#,
     },
 ];
 
@@ -99,12 +85,12 @@ impl Project {
     }
 
     fn build(&self) {
-        self.cargo(&["build", "--release", "--timings", "--ignore-rust-version", "--package", self.subject.package]);
+        self.cargo(&["build", "--release", "--timings", "--package", PACKAGE]);
     }
 
     /// Builds the package again, and nothing else.
     fn measure(&self) -> Round {
-        self.cargo(&["clean", "--release", "--package", self.subject.package]);
+        self.cargo(&["clean", "--release", "--package", PACKAGE]);
         let before = children_cpu();
         self.build();
         let cpu = children_cpu() - before;
@@ -127,7 +113,7 @@ impl Project {
         let data = report.split_once("const UNIT_DATA = ").expect("the report has the units").1;
         let data = data.split_once("];").expect("the units end").0;
         let units: Vec<Value> = serde_json::from_str(&format!("{data}]")).expect("the units are JSON");
-        let mut libraries = units.iter().filter(|unit| unit["name"] == self.subject.package && !is_build_script(unit));
+        let mut libraries = units.iter().filter(|unit| unit["name"] == PACKAGE && !is_build_script(unit));
         libraries.next().and_then(|unit| unit["duration"].as_f64()).expect("the package was built")
     }
 }
