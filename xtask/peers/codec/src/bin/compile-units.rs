@@ -113,13 +113,9 @@ impl Project {
         let data = report.split_once("const UNIT_DATA = ").expect("the report has the units").1;
         let data = data.split_once("];").expect("the units end").0;
         let units: Vec<Value> = serde_json::from_str(&format!("{data}]")).expect("the units are JSON");
-        let mut libraries = units.iter().filter(|unit| unit["name"] == PACKAGE && !is_build_script(unit));
-        libraries.next().and_then(|unit| unit["duration"].as_f64()).expect("the package was built")
+        let unit = units.iter().find(|unit| unit["name"] == PACKAGE);
+        unit.and_then(|unit| unit["duration"].as_f64()).expect("the package was built")
     }
-}
-
-fn is_build_script(unit: &Value) -> bool {
-    unit["target"].as_str().is_some_and(|target| target.contains("build script"))
 }
 
 /// What the processes that this one waited for have used, in seconds.
