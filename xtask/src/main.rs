@@ -4,6 +4,7 @@
 mod demo;
 mod kafka;
 mod oracle;
+mod schema;
 mod suite;
 mod test;
 mod tidy;
@@ -39,6 +40,8 @@ enum Chore {
         #[arg(long, default_value_t = 20)]
         count: usize,
     },
+    #[command(subcommand)]
+    Schema(schema::Command),
     Test(test::Arguments),
     /// Check the rules of the house: sans-IO modules, generated files, the file map, dependencies
     Tidy,
@@ -65,6 +68,7 @@ fn run(chore: Chore) -> Result<(), Box<dyn Error>> {
         Chore::Demo(arguments) => arguments.run()?,
         Chore::Kafka(command) => command.run()?,
         Chore::Oracle { seed, count } => oracle::run(seed, count)?,
+        Chore::Schema(command) => command.run()?,
         Chore::Test(arguments) => arguments.run()?,
         Chore::Tidy => tidy::run()?,
         Chore::Vectors { folder } => vectors::run(&folder)?,

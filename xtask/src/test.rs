@@ -1,8 +1,8 @@
 //! `cargo xtask test`: every test there is.
 //!
 //! ```text
-//! cargo test (units, golden vectors, fuzz corpora, examples, tidy) ─▶ each feature alone ─▶ benches once ─▶ Java's
-//! oracle ─▶ the suites on each Kafka release
+//! cargo test (units, golden vectors, fuzz corpora, examples, tidy) ─▶ each feature alone ─▶ benches once ─▶ the
+//! schema as Kafka's jars say ─▶ Java's oracle ─▶ the suites on each Kafka release
 //! ```
 
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::process::{Command, ExitStatus};
 
 use crate::kafka::Version;
 use crate::suite::{Counts, Target};
-use crate::{kafka, oracle, suite};
+use crate::{kafka, oracle, schema, suite};
 
 /// Run all tests, those on real Apache Kafka included (needs a JDK and Maven)
 #[derive(Debug, clap::Args)]
@@ -33,6 +33,8 @@ pub(crate) enum Error {
     Command { command: String, status: ExitStatus },
     #[error("cannot run `{command}`: {source}")]
     Run { command: String, source: std::io::Error },
+    #[error(transparent)]
+    Schema(#[from] schema::Error),
     #[error(transparent)]
     Oracle(#[from] oracle::Error),
     #[error(transparent)]
@@ -64,6 +66,7 @@ impl Arguments {
                 "--",
                 "--test",
             ])?;
+            schema::check()?;
             oracle::run(ORACLE_SEED, ORACLE_COUNT)?;
         }
         cargo(&["build", "--package", "kafka-cli"])?;

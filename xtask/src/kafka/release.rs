@@ -43,6 +43,11 @@ impl Release {
         self.version
     }
 
+    /// Where its jars are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// `java` with this release on its class path.
     ///
     /// Small and quick to start rather than fast in the long run: suites start many brokers on few cores.

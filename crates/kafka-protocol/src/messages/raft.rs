@@ -21,8 +21,8 @@ structure! {
         voted_directory_id: Uuid, at("votedDirectoryId").since(1);
         /// Not used any more. Version 0; default 0.
         applied_offset: i64, at("appliedOffset").versions(0, 0);
-        /// The voters. Version 0; nullable in version 0; default empty.
-        current_voters: Option<Vec<Voter>> = Some(Vec::new()), at("currentVoters").versions(0, 0).nullable_in(0, 0);
+        /// The voters. Version 0; nullable; default empty.
+        current_voters: Option<Vec<Voter>> = Some(Vec::new()), at("currentVoters").versions(0, 0).nullable();
     }
 }
 message!(QuorumStateData: Data "QuorumStateData", 0..=1, flexible 0);
