@@ -1,5 +1,7 @@
 //! The handle that all calls start from; the calls themselves are in the file of their noun.
 
+use std::time::Duration;
+
 use kafka_conn::Transport;
 
 /// Administers a cluster. It is a handle on a [`Transport`]: cheap to clone, without state of its own.
@@ -10,26 +12,38 @@ use kafka_conn::Transport;
 /// # async fn example(transport: kafka_conn::Transport) -> kafka_admin::Result<()> {
 /// use std::time::Duration;
 ///
-/// use kafka_admin::{Admin, CreateTopicsOptions, NewTopic};
+/// use kafka_admin::{Admin, Apply, NewTopic};
 ///
-/// let admin = Admin::new(transport);
+/// let admin = Admin::new(transport).with_timeout(Duration::from_secs(10));
 /// let topics = [NewTopic::new("orders", 12, 3).with_config("cleanup.policy", "compact")];
-/// for outcome in admin.create_topics(&topics, CreateTopicsOptions::default()).await? {
-///     println!("{}: {:?}", outcome.name, outcome.result);
+/// for outcome in admin.create_topics(&topics, Apply::Now).await? {
+///     println!("{}: {:?}", outcome.item, outcome.result);
 /// }
-/// admin.wait_for_leaders(&["orders"], Duration::from_secs(10)).await?;
+/// admin.wait_for_leaders(&["orders"]).await?;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Admin {
     transport: Transport,
+    timeout: Duration,
 }
 
 impl Admin {
     /// Administers the cluster that `transport` is connected to.
     pub fn new(transport: Transport) -> Self {
-        Self { transport }
+        Self { transport, timeout: DEFAULT_TIMEOUT }
+    }
+
+    /// The same with another timeout: how long a call may take, all its attempts included. Default 30 s
+    /// (`request.timeout.ms`).
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// How long a call may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// The way to the cluster.
@@ -37,3 +51,21 @@ impl Admin {
         &self.transport
     }
 }
+
+/// Whether a request is carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Apply {
+    /// It is.
+    #[default]
+    Now,
+    /// It is only checked: the outcome is what it would be (`validate.only`).
+    Validate,
+}
+
+impl Apply {
+    pub(crate) fn is_validation(self) -> bool {
+        self == Self::Validate
+    }
+}
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kafka_protocol::ErrorCode;
 use smol_str::SmolStr;
 
-use crate::attempts::is_undone;
+use crate::call::is_undone;
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::Outcome;
 

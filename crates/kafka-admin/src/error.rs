@@ -7,6 +7,8 @@ use std::sync::Arc;
 use kafka_protocol::ErrorCode;
 use smol_str::SmolStr;
 
+use crate::resource::Resource;
+
 /// The result of most functions here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -27,13 +29,21 @@ impl Error {
         Self(Arc::new(Inner { kind, context: ErrorContext::default(), source: None }))
     }
 
-    /// A broker's answer for a topic: its code, and its own words.
-    pub(crate) fn answered(code: ErrorCode, topic: &str, message: Option<SmolStr>) -> Self {
+    /// A broker's answer: its code, and its own words.
+    pub(crate) fn answered(code: ErrorCode, message: Option<SmolStr>) -> Self {
         let message = message.filter(|message| !message.is_empty());
-        Self::new(ErrorKind::from_code(code)).with_topic(topic).change(|inner| {
+        Self::new(ErrorKind::from_code(code)).change(|inner| {
             inner.context.code = Some(code);
             inner.context.message = message;
         })
+    }
+
+    /// Fails with what a broker answered, unless that was no error.
+    pub(crate) fn check(code: i16, message: Option<&SmolStr>) -> Result<()> {
+        match ErrorCode(code) {
+            ErrorCode::NONE => Ok(()),
+            code => Err(Self::answered(code, message.cloned())),
+        }
     }
 
     /// What happened.
@@ -90,8 +100,14 @@ impl Error {
         self.0.source.as_deref()?.downcast_ref()
     }
 
-    pub(crate) fn with_topic(self, topic: &str) -> Self {
-        self.change(|inner| inner.context.topic = Some(topic.into()))
+    /// The same, about this.
+    pub(crate) fn about(self, resource: Resource) -> Self {
+        self.change(|inner| inner.context.resource = Some(resource))
+    }
+
+    /// The same, about this topic.
+    pub(crate) fn with_topic(self, topic: &SmolStr) -> Self {
+        self.about(Resource::Topic(topic.clone()))
     }
 
     fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -103,10 +119,10 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { kind, context, source } = &*self.0;
-        match (&context.topic, source) {
+        match (&context.resource, source) {
             // It names broker and remedy itself.
             (_, Some(source)) => return write!(f, "{source}"),
-            (Some(topic), None) => write!(f, "topic {:?}: {kind}", topic.as_str())?,
+            (Some(resource), None) => write!(f, "{resource}: {kind}")?,
             (None, None) => write!(f, "{kind}")?,
         }
         if let Some(message) = &context.message {
@@ -141,8 +157,8 @@ impl From<kafka_conn::Error> for Error {
 /// What an [`Error`] happened to; whatever is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ErrorContext {
-    /// The topic.
-    pub topic: Option<SmolStr>,
+    /// The topic, group, user, …
+    pub resource: Option<Resource>,
     /// The code that the broker answered with.
     pub code: Option<ErrorCode>,
     /// What the broker said beside the code.
@@ -159,6 +175,24 @@ pub enum ErrorKind {
     /// No broker could be asked, or its answer did not come; the source says more.
     #[error("the cluster could not be asked")]
     Connection,
+    /// The same is in the request, or in the cluster, twice.
+    #[error("it is there twice")]
+    Duplicate,
+    /// Nothing had to be elected: the leader is the one that was to be.
+    #[error("no election is needed")]
+    ElectionNotNeeded,
+    /// The features cannot be set so.
+    #[error("the feature cannot be updated")]
+    FeatureUpdateFailed,
+    /// No group has that id, or this user may not see it.
+    #[error("no such group")]
+    GroupNotFound,
+    /// The group has members.
+    #[error("the group has members")]
+    GroupNotEmpty,
+    /// The group is subscribed to the topic.
+    #[error("the group is subscribed to the topic")]
+    GroupSubscribed,
     /// A topic's setting has a name or a value that Kafka does not know.
     #[error("a configuration is not valid")]
     InvalidConfig,
@@ -180,9 +214,18 @@ pub enum ErrorKind {
     /// Not all partitions had a leader when time was up.
     #[error("not all partitions have a leader yet")]
     LeadersUnknown,
+    /// No replica can lead that may.
+    #[error("no replica that may lead is available")]
+    LeaderNotAvailable,
     /// The answer has nothing to say about the item.
     #[error("the broker did not answer for it")]
     NoAnswer,
+    /// No reassignment is going on there.
+    #[error("no reassignment is in progress")]
+    NoReassignment,
+    /// The broker or the connection does not offer it.
+    #[error("the cluster does not offer it")]
+    NotOffered,
     /// This user may not do it.
     #[error("not authorized")]
     NotAuthorized,
@@ -198,6 +241,12 @@ pub enum ErrorKind {
     /// The cluster does not delete topics.
     #[error("deleting topics is disabled")]
     TopicDeletionDisabled,
+    /// The credentials are such that Kafka does not take them.
+    #[error("the credentials are not acceptable")]
+    UnacceptableCredential,
+    /// It does not exist: a credential, a token, a member, a voter, …
+    #[error("it is not there")]
+    NotFound,
     /// The topic does not exist, or this user may not see it.
     #[error("it does not exist")]
     UnknownTopic,
@@ -206,13 +255,38 @@ pub enum ErrorKind {
 impl ErrorKind {
     fn from_code(code: ErrorCode) -> Self {
         match code {
+            ErrorCode::DELEGATION_TOKEN_AUTH_DISABLED
+            | ErrorCode::DELEGATION_TOKEN_REQUEST_NOT_ALLOWED
+            | ErrorCode::SECURITY_DISABLED
+            | ErrorCode::UNSUPPORTED_VERSION => Self::NotOffered,
+            ErrorCode::DELEGATION_TOKEN_NOT_FOUND
+            | ErrorCode::RESOURCE_NOT_FOUND
+            | ErrorCode::UNKNOWN_MEMBER_ID
+            | ErrorCode::VOTER_NOT_FOUND
+            | ErrorCode::TRANSACTIONAL_ID_NOT_FOUND
+            | ErrorCode::BROKER_ID_NOT_REGISTERED => Self::NotFound,
+            ErrorCode::DUPLICATE_RESOURCE | ErrorCode::DUPLICATE_VOTER => Self::Duplicate,
+            ErrorCode::ELECTION_NOT_NEEDED => Self::ElectionNotNeeded,
+            ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE | ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE => {
+                Self::LeaderNotAvailable
+            }
+            ErrorCode::FEATURE_UPDATE_FAILED => Self::FeatureUpdateFailed,
+            ErrorCode::GROUP_ID_NOT_FOUND => Self::GroupNotFound,
+            ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC => Self::GroupSubscribed,
+            ErrorCode::NON_EMPTY_GROUP => Self::GroupNotEmpty,
+            ErrorCode::NO_REASSIGNMENT_IN_PROGRESS => Self::NoReassignment,
+            ErrorCode::UNACCEPTABLE_CREDENTIAL => Self::UnacceptableCredential,
             ErrorCode::INVALID_CONFIG => Self::InvalidConfig,
             ErrorCode::INVALID_PARTITIONS => Self::InvalidPartitions,
             ErrorCode::INVALID_REPLICA_ASSIGNMENT => Self::InvalidReplicaAssignment,
             ErrorCode::INVALID_REPLICATION_FACTOR => Self::InvalidReplicationFactor,
             ErrorCode::INVALID_REQUEST => Self::InvalidRequest,
             ErrorCode::INVALID_TOPIC_EXCEPTION => Self::InvalidTopicName,
-            ErrorCode::TOPIC_AUTHORIZATION_FAILED | ErrorCode::CLUSTER_AUTHORIZATION_FAILED => Self::NotAuthorized,
+            ErrorCode::TOPIC_AUTHORIZATION_FAILED
+            | ErrorCode::GROUP_AUTHORIZATION_FAILED
+            | ErrorCode::CLUSTER_AUTHORIZATION_FAILED
+            | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+            | ErrorCode::DELEGATION_TOKEN_AUTHORIZATION_FAILED => Self::NotAuthorized,
             ErrorCode::POLICY_VIOLATION => Self::PolicyViolation,
             ErrorCode::REQUEST_TIMED_OUT => Self::TimedOut,
             ErrorCode::TOPIC_ALREADY_EXISTS => Self::TopicAlreadyExists,
@@ -225,7 +299,11 @@ impl ErrorKind {
     /// What to try, where something can be said.
     fn advice(&self) -> Option<&'static str> {
         Some(match self {
-            Self::InvalidConfig => "check names and values against Kafka's topic configurations",
+            Self::GroupNotEmpty => "stop its members first",
+            Self::GroupSubscribed => "stop the members that read it first",
+            Self::GroupNotFound => "check the id, and the permission to describe it",
+            Self::LeaderNotAvailable => "start a broker that has a replica; an unclean election loses what it lacks",
+            Self::InvalidConfig => "check names and values against Kafka's documentation",
             Self::InvalidPartitions => "use 1 or more, or -1 for the broker's default",
             Self::InvalidReplicaAssignment => {
                 "name distinct brokers of the cluster, as many for each partition, and every partition from 0"
@@ -238,8 +316,8 @@ impl ErrorKind {
                  collide"
             }
             Self::LeadersUnknown => "brokers may be down; look again later",
-            Self::NotAuthorized => "grant the operation on the topic or the cluster to this user",
-            Self::TimedOut => "list the topics to see what became of it, or allow more time",
+            Self::NotAuthorized => "grant the operation on it, or on the cluster, to this user",
+            Self::TimedOut => "look what became of it, or allow more time",
             Self::TopicAlreadyExists => "use it as it is, use another name, or delete it first",
             Self::TopicDeletionDisabled => "set delete.topic.enable on the brokers",
             Self::UnknownTopic => "check the name, and the permission to describe it",
@@ -254,7 +332,8 @@ mod tests {
 
     #[test]
     fn a_text_names_topic_event_the_brokers_words_and_a_remedy() {
-        let error = Error::answered(ErrorCode::TOPIC_ALREADY_EXISTS, "a\nb", Some("Topic 'a' already exists.".into()));
+        let said = Some("Topic 'a' already exists.".into());
+        let error = Error::answered(ErrorCode::TOPIC_ALREADY_EXISTS, said).with_topic(&"a\nb".into());
         let text = error.to_string();
         assert!(text.starts_with(r#"topic "a\nb": it already exists ("Topic 'a' already exists.")"#), "{text}");
         assert!(text.contains("use another name") && error.is_already_exists() && !error.is_retriable());
@@ -262,7 +341,7 @@ mod tests {
 
     #[test]
     fn an_unknown_code_keeps_its_number() {
-        let error = Error::answered(ErrorCode(999), "t", None);
+        let error = Error::answered(ErrorCode(999), None);
         assert_eq!((error.code(), error.kind()), (Some(ErrorCode(999)), &ErrorKind::Broker(ErrorCode(999))));
     }
 }

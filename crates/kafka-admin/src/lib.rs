@@ -11,14 +11,33 @@
 //!
 //! This crate keeps no state between calls, and never makes a call again that may have taken effect.
 
+mod acls;
 mod admin;
 mod answers;
-mod attempts;
+mod call;
+mod cluster;
+mod elections;
 mod error;
+mod features;
+mod named_codes;
 mod outcome;
+mod quorum;
+mod quotas;
+mod reassignments;
+mod resource;
+mod tokens;
 mod topics;
 
-pub use admin::Admin;
+pub use acls::{AclEntry, AclFilter, AclOperation, AclPatternType, AclPermission, AclResourceType};
+pub use admin::{Admin, Apply};
+pub use cluster::{BrokerDescription, ClusterDescription};
+pub use elections::Election;
 pub use error::{Error, ErrorContext, ErrorKind, Result};
+pub use features::{Feature, FeatureDirection, FeatureUpdate};
 pub use outcome::Outcome;
-pub use topics::{Apply, CreateTopicsOptions, CreatedTopic, DeleteTopicsOptions, NewTopic, Replicas, TopicListing};
+pub use quorum::{Quorum, QuorumNode, QuorumReplica, VoterListener};
+pub use quotas::{QuotaAlteration, QuotaEntity, QuotaFilter, QuotaMatch};
+pub use reassignments::Reassignment;
+pub use resource::{Resource, TopicPartition};
+pub use tokens::{DelegationToken, NewToken, Principal};
+pub use topics::{CreatedTopic, NewTopic, Replicas, TopicListing};

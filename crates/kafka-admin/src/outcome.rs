@@ -4,18 +4,18 @@ use smol_str::SmolStr;
 
 use crate::error::Result;
 
-/// An item of a call, and what became of it.
+/// An item of a call, and what became of it. Most items are names; partitions, brokers and others are what they are.
 #[derive(Clone, Debug)]
-pub struct Outcome<T> {
-    /// The item's name: that of a topic, say.
-    pub name: SmolStr,
+pub struct Outcome<T, K = SmolStr> {
+    /// The item: the name of a topic, say.
+    pub item: K,
     /// What was made of it, or why nothing was.
     pub result: Result<T>,
 }
 
-impl<T> Outcome<T> {
-    pub(crate) fn new(name: SmolStr, result: Result<T>) -> Self {
-        Self { name, result }
+impl<T, K> Outcome<T, K> {
+    pub(crate) fn new(item: K, result: Result<T>) -> Self {
+        Self { item, result }
     }
 
     /// Whether it worked.

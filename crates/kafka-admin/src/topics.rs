@@ -1,7 +1,6 @@
 //! Topics: create, delete, list.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use kafka_conn::{BrokerId, Cluster, Partition, Route};
 use kafka_protocol::messages::create_topics::{
@@ -15,9 +14,9 @@ use kafka_protocol::{ErrorCode, Uuid};
 use smol_str::SmolStr;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::admin::Admin;
+use crate::admin::{Admin, Apply};
 use crate::answers::Answers;
-use crate::attempts::{Attempts, deadline};
+use crate::call::{Attempts, deadline};
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::Outcome;
 
@@ -108,44 +107,6 @@ fn assigned((partition_index, brokers): (i32, &Vec<BrokerId>)) -> CreatableRepli
     CreatableReplicaAssignment { partition_index, broker_ids, ..CreatableReplicaAssignment::default() }
 }
 
-/// How topics are created.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreateTopicsOptions {
-    /// How long the controller may take, attempts at another one included. Default 30 s (`request.timeout.ms`).
-    pub timeout: Duration,
-    /// Whether to do it. Default [`Apply::Now`].
-    pub apply: Apply,
-}
-
-impl Default for CreateTopicsOptions {
-    fn default() -> Self {
-        Self { timeout: DEFAULT_TIMEOUT, apply: Apply::Now }
-    }
-}
-
-/// Whether a request is carried out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Apply {
-    /// It is.
-    #[default]
-    Now,
-    /// It is only checked: the outcome is what it would be (`validate.only`).
-    Validate,
-}
-
-/// How topics are deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeleteTopicsOptions {
-    /// How long the controller may take, attempts at another one included. Default 30 s (`request.timeout.ms`).
-    pub timeout: Duration,
-}
-
-impl Default for DeleteTopicsOptions {
-    fn default() -> Self {
-        Self { timeout: DEFAULT_TIMEOUT }
-    }
-}
-
 /// A topic that was created, or could be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CreatedTopic {
@@ -184,23 +145,19 @@ impl Admin {
     /// [`InvalidReplicationFactor`](ErrorKind::InvalidReplicationFactor), [`InvalidConfig`](ErrorKind::InvalidConfig),
     /// [`PolicyViolation`](ErrorKind::PolicyViolation), [`NotAuthorized`](ErrorKind::NotAuthorized),
     /// [`TimedOut`](ErrorKind::TimedOut), … For all: [`Connection`](ErrorKind::Connection).
-    pub async fn create_topics(
-        &self,
-        topics: &[NewTopic],
-        options: CreateTopicsOptions,
-    ) -> Result<Vec<Outcome<CreatedTopic>>> {
-        let mut attempts = Attempts::new(self.transport(), options.timeout);
+    pub async fn create_topics(&self, topics: &[NewTopic], apply: Apply) -> Result<Vec<Outcome<CreatedTopic>>> {
+        let mut attempts = Attempts::new(self);
         let mut known = Answers::new();
         let mut left: Vec<_> = topics.iter().collect();
         while !left.is_empty() {
             let request = CreateTopicsRequest {
                 topics: left.iter().map(|topic| topic.to_wire()).collect(),
                 timeout_ms: attempts.timeout_ms(),
-                validate_only: options.apply == Apply::Validate,
+                validate_only: apply.is_validation(),
                 ..CreateTopicsRequest::default()
             };
             let asked = left.iter().map(|topic| &topic.name);
-            let response = match attempts.call(&request, None).await {
+            let response = match attempts.call(&request, Route::Controller, None).await {
                 Ok(response) => response,
                 Err(error) => {
                     known.handle_failure(asked, error)?;
@@ -224,8 +181,8 @@ impl Admin {
     /// Per topic: [`UnknownTopic`](ErrorKind::UnknownTopic), [`NotAuthorized`](ErrorKind::NotAuthorized),
     /// [`TopicDeletionDisabled`](ErrorKind::TopicDeletionDisabled), [`TimedOut`](ErrorKind::TimedOut), … For all:
     /// [`Connection`](ErrorKind::Connection).
-    pub async fn delete_topics(&self, names: &[&str], options: DeleteTopicsOptions) -> Result<Vec<Outcome<()>>> {
-        let mut attempts = Attempts::new(self.transport(), options.timeout);
+    pub async fn delete_topics(&self, names: &[&str]) -> Result<Vec<Outcome<()>>> {
+        let mut attempts = Attempts::new(self);
         let mut known = Answers::new();
         let names: Vec<_> = names.iter().copied().map(SmolStr::new).collect();
         let mut left = names.clone();
@@ -258,18 +215,18 @@ impl Admin {
             MetadataRequest { topics: None, allow_auto_topic_creation: false, ..MetadataRequest::default() };
         let response = self.transport().call(&everything, Route::Any).await?;
         let mut topics: Vec<_> = response.topics.into_iter().filter_map(listing).collect();
-        topics.sort_by(|one, other| one.name.cmp(&other.name));
+        topics.sort_by(|one, other| one.item.cmp(&other.item));
         Ok(topics)
     }
 
-    /// Waits until all partitions of these topics have a leader that this client knows, for `timeout` at most.
+    /// Waits until all partitions of these topics have a leader that this client knows, within the timeout.
     ///
     /// # Errors
     /// [`LeadersUnknown`](ErrorKind::LeadersUnknown) or [`UnknownTopic`](ErrorKind::UnknownTopic), with the topic, when
     /// time is up, or [`Connection`](ErrorKind::Connection) if the cluster could not be asked then; at once what waiting
     /// does not change, as [`NotAuthorized`](ErrorKind::NotAuthorized).
-    pub async fn wait_for_leaders(&self, names: &[&str], timeout: Duration) -> Result<()> {
-        let deadline = deadline(timeout);
+    pub async fn wait_for_leaders(&self, names: &[&str]) -> Result<()> {
+        let deadline = deadline(self.timeout());
         let mut pauses = self.transport().config().backoff.pauses();
         loop {
             let error = match timeout_at(deadline, self.transport().refresh(names)).await {
@@ -290,10 +247,10 @@ impl Admin {
 }
 
 async fn delete(attempts: &Attempts<'_>, names: &[SmolStr]) -> Result<DeleteTopicsResponse> {
-    let version = attempts.version::<DeleteTopicsRequest>().await?;
+    let version = attempts.version::<DeleteTopicsRequest>(Route::Controller).await?;
     let request = delete_request(names, version, attempts.timeout_ms());
     // Never in a newer one than it was made for: that would not see the names.
-    attempts.call(&request, Some(version)).await
+    attempts.call(&request, Route::Controller, Some(version)).await
 }
 
 /// Version 6 names topics in another place than those before.
@@ -311,15 +268,16 @@ fn created(answer: &CreatableTopicResult) -> Result<CreatedTopic> {
             partitions: Some(answer.num_partitions).filter(|count| *count >= 0),
             replication_factor: Some(answer.replication_factor).filter(|count| *count >= 0),
         }),
-        code => Err(Error::answered(code, &answer.name, answer.error_message.clone())),
+        code => Err(Error::answered(code, answer.error_message.clone()).with_topic(&answer.name)),
     }
 }
 
 fn deleted(answer: &DeletableTopicResult) -> Result<()> {
-    match ErrorCode(answer.error_code) {
-        ErrorCode::NONE => Ok(()),
-        code => Err(Error::answered(code, answer.name.as_deref().unwrap_or_default(), answer.error_message.clone())),
-    }
+    let about = |error: Error| match &answer.name {
+        Some(name) => error.with_topic(name),
+        None => error,
+    };
+    Error::check(answer.error_code, answer.error_message.as_ref()).map_err(about)
 }
 
 fn listing(topic: MetadataResponseTopic) -> Option<Outcome<TopicListing>> {
@@ -331,25 +289,24 @@ fn listing(topic: MetadataResponseTopic) -> Option<Outcome<TopicListing>> {
             is_internal: topic.is_internal,
             partitions: topic.partitions.len(),
         }),
-        code => Err(Error::answered(code, &name, None)),
+        code => Err(Error::answered(code, None).with_topic(&name)),
     };
     Some(Outcome::new(name, result))
 }
 
 /// Why the leaders of a topic are not all known; `None` if they are.
 fn without_leaders(cluster: &Cluster, name: &str) -> Option<Error> {
-    let unknown = || Error::answered(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, name, None);
+    let about = |error: Error| error.with_topic(&name.into());
+    let unknown = || about(Error::answered(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None));
     let Some(topic) = cluster.topic(name) else { return Some(unknown()) };
     if topic.error.is_error() {
-        return Some(Error::answered(topic.error, name, None));
+        return Some(about(Error::answered(topic.error, None)));
     }
     // A leader that the cluster does not have is none: it just went down.
     let led = |partition: &Partition| cluster.leader(name, partition.index).is_ok();
     let led = !topic.partitions.is_empty() && topic.partitions.iter().all(led);
-    (!led).then(|| Error::new(ErrorKind::LeadersUnknown).with_topic(name))
+    (!led).then(|| about(Error::new(ErrorKind::LeadersUnknown)))
 }
-
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Buf, Bytes, BytesMut};
-use kafka_admin::{Admin, Apply, CreateTopicsOptions, DeleteTopicsOptions, ErrorKind, NewTopic};
+use kafka_admin::{Admin, Apply, ErrorKind, NewTopic, Resource};
 use kafka_conn::{BrokerAddress, ConnectOptions, Connector, Dialer, Stream, Transport, TransportConfig};
 use kafka_protocol::messages::api_versions::{ApiVersion, ApiVersionsResponse};
 use kafka_protocol::messages::create_topics::{CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse};
@@ -215,8 +215,8 @@ async fn each_topic_has_an_outcome_of_its_own() {
         NewTopic::new("three", 1, 3),
         NewTopic::new("__four", 1, 1),
     ];
-    let outcomes = admin.create_topics(&topics, CreateTopicsOptions::default()).await.unwrap();
-    assert!(outcomes.iter().zip(&topics).all(|(outcome, topic)| outcome.name == topic.name));
+    let outcomes = admin.create_topics(&topics, Apply::Now).await.unwrap();
+    assert!(outcomes.iter().zip(&topics).all(|(outcome, topic)| outcome.item == topic.name));
     let kinds: Vec<_> =
         outcomes.iter().map(|outcome| outcome.result.as_ref().err().map(|e| e.kind().clone())).collect();
     let (name, factor) = (ErrorKind::InvalidTopicName, ErrorKind::InvalidReplicationFactor);
@@ -225,7 +225,7 @@ async fn each_topic_has_an_outcome_of_its_own() {
     let text = outcomes[1].result.as_ref().unwrap_err().to_string();
     assert!(text.contains("two words") && text.contains("as the broker says it") && text.contains("249"), "{text}");
 
-    let again = admin.create_topics(&topics[..1], CreateTopicsOptions::default()).await.unwrap();
+    let again = admin.create_topics(&topics[..1], Apply::Now).await.unwrap();
     assert!(again[0].result.as_ref().unwrap_err().is_already_exists());
 
     let listed = admin.list_topics().await.unwrap();
@@ -243,7 +243,7 @@ async fn topics_are_deleted_by_name_in_old_and_new_versions() {
             state.max_delete_version = max_delete_version;
             state.topics = BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), 1)]);
         }
-        let outcomes = world.admin().await.delete_topics(&["b", "none"], DeleteTopicsOptions::default()).await.unwrap();
+        let outcomes = world.admin().await.delete_topics(&["b", "none"]).await.unwrap();
         assert!(outcomes[0].is_ok());
         assert!(outcomes[1].result.as_ref().unwrap_err().is_unknown_topic());
         assert_eq!(world.0.lock().unwrap().topics.keys().collect::<Vec<_>>(), ["a"]);
@@ -255,12 +255,12 @@ async fn another_controller_is_asked_and_only_for_what_is_left() {
     let world = world();
     let admin = world.admin().await;
     world.0.lock().unwrap().controller = 1;
-    let outcomes = admin.create_topics(&[NewTopic::new("a", 1, 1)], CreateTopicsOptions::default()).await.unwrap();
+    let outcomes = admin.create_topics(&[NewTopic::new("a", 1, 1)], Apply::Now).await.unwrap();
     assert!(outcomes[0].is_ok(), "{outcomes:?}");
     let asked: Vec<_> = world.0.lock().unwrap().requests.iter().map(|(broker, _)| *broker).collect();
     assert_eq!(asked, [0, 1]);
     world.0.lock().unwrap().refusals.push_back(ErrorCode::THROTTLING_QUOTA_EXCEEDED);
-    let outcomes = admin.delete_topics(&["a", "b"], DeleteTopicsOptions::default()).await.unwrap();
+    let outcomes = admin.delete_topics(&["a", "b"]).await.unwrap();
     assert!(outcomes[0].is_ok() && !outcomes[1].is_ok(), "{outcomes:?}");
 }
 
@@ -268,9 +268,9 @@ async fn another_controller_is_asked_and_only_for_what_is_left() {
 async fn a_controller_that_is_nowhere_is_an_error_in_time() {
     let world = world();
     world.0.lock().unwrap().refusals.extend([ErrorCode::NOT_CONTROLLER; 1000]);
-    let options = CreateTopicsOptions { timeout: Duration::from_secs(3), ..CreateTopicsOptions::default() };
+    let admin = world.admin().await.with_timeout(Duration::from_secs(3));
     let started = Instant::now();
-    let outcomes = world.admin().await.create_topics(&[NewTopic::new("a", 1, 1)], options).await.unwrap();
+    let outcomes = admin.create_topics(&[NewTopic::new("a", 1, 1)], Apply::Now).await.unwrap();
     assert_eq!(outcomes[0].result.as_ref().unwrap_err().code(), Some(ErrorCode::NOT_CONTROLLER));
     assert!(started.elapsed() <= Duration::from_secs(3), "{:?}", started.elapsed());
 }
@@ -278,8 +278,7 @@ async fn a_controller_that_is_nowhere_is_an_error_in_time() {
 #[tokio::test(start_paused = true)]
 async fn what_is_only_checked_is_not_done() {
     let world = world();
-    let options = CreateTopicsOptions { apply: Apply::Validate, ..CreateTopicsOptions::default() };
-    let outcomes = world.admin().await.create_topics(&[NewTopic::new("a", 2, 1)], options).await.unwrap();
+    let outcomes = world.admin().await.create_topics(&[NewTopic::new("a", 2, 1)], Apply::Validate).await.unwrap();
     assert!(outcomes[0].is_ok() && world.0.lock().unwrap().topics.is_empty());
 }
 
@@ -292,10 +291,21 @@ async fn leaders_are_waited_for_but_not_for_ever() {
         state.leaders_from = Some(Instant::now() + Duration::from_secs(5));
     }
     let admin = world.admin().await;
-    let error = admin.wait_for_leaders(&["a"], Duration::from_secs(1)).await.unwrap_err();
-    assert_eq!((error.kind(), error.context().topic.as_deref()), (&ErrorKind::LeadersUnknown, Some("a")));
-    admin.wait_for_leaders(&["a"], Duration::from_secs(10)).await.unwrap();
-    assert!(admin.wait_for_leaders(&["b"], Duration::from_secs(1)).await.unwrap_err().is_unknown_topic());
+    let error = admin.clone().with_timeout(Duration::from_secs(1)).wait_for_leaders(&["a"]).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), &error.context().resource),
+        (&ErrorKind::LeadersUnknown, &Some(Resource::Topic("a".into())))
+    );
+    admin.clone().with_timeout(Duration::from_secs(10)).wait_for_leaders(&["a"]).await.unwrap();
+    assert!(
+        admin
+            .clone()
+            .with_timeout(Duration::from_secs(1))
+            .wait_for_leaders(&["b"])
+            .await
+            .unwrap_err()
+            .is_unknown_topic()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -305,12 +315,13 @@ async fn a_wait_for_leaders_ends_in_time_and_outlives_a_broker_that_does_not_ans
     let admin = world.admin().await;
     world.0.lock().unwrap().silent = true;
     let started = Instant::now();
-    assert!(admin.wait_for_leaders(&["a"], Duration::from_secs(3)).await.is_err());
+    assert!(admin.clone().with_timeout(Duration::from_secs(3)).wait_for_leaders(&["a"]).await.is_err());
     assert!(started.elapsed() <= Duration::from_secs(3), "{:?}", started.elapsed());
     let speak = async {
         tokio::time::sleep(Duration::from_secs(60)).await;
         world.0.lock().unwrap().silent = false;
     };
-    let (waited, ()) = tokio::join!(admin.wait_for_leaders(&["a"], Duration::MAX), speak);
+    let patient = admin.with_timeout(Duration::MAX);
+    let (waited, ()) = tokio::join!(patient.wait_for_leaders(&["a"]), speak);
     waited.unwrap();
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use kafka_admin::Admin;
 use kafka_conn::{BrokerAddress, Dialer, Transport, TransportConfig};
 
 use crate::error::Result;
@@ -29,6 +30,11 @@ pub(crate) struct ConnectArguments {
 }
 
 impl ConnectArguments {
+    /// Connects, to administer.
+    pub(crate) async fn admin(&self) -> Result<Admin> {
+        Ok(Admin::new(self.connect().await?).with_timeout(self.timeout))
+    }
+
     /// Connects to the first broker that answers.
     pub(crate) async fn connect(&self) -> Result<Transport> {
         // One after the other may have to time out before there is an answer to wait for.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use kafka_admin::{Admin, CreateTopicsOptions, NewTopic};
+use kafka_admin::{Admin, Apply, NewTopic};
 use kafka_conn::{BrokerAddress, Transport, TransportConfig};
 
 use super::Failure;
@@ -101,10 +101,10 @@ impl Target {
 /// Makes a topic with a replica of each partition, and waits until its leaders are known.
 pub(crate) async fn create(admin: &Admin, name: &str, partitions: i32) -> Result<(), Failure> {
     let topics = [NewTopic::new(name, partitions, 1)];
-    for outcome in admin.create_topics(&topics, CreateTopicsOptions::default()).await? {
+    for outcome in admin.create_topics(&topics, Apply::Now).await? {
         outcome.result?;
     }
-    Ok(admin.wait_for_leaders(&[name], LEADERS_LIMIT).await?)
+    Ok(admin.clone().with_timeout(LEADERS_LIMIT).wait_for_leaders(&[name]).await?)
 }
 
 const LEADERS_LIMIT: Duration = Duration::from_secs(30);

@@ -1,6 +1,6 @@
 //! Topics: made, listed and deleted, as Java's tool sees it too.
 
-use kafka_admin::{Admin, DeleteTopicsOptions};
+use kafka_admin::Admin;
 
 use super::target::create;
 use super::{Failure, Scenario, Target, check, scenario};
@@ -17,7 +17,7 @@ async fn life(target: &Target) -> Result<(), Failure> {
     let name = target.topic_name("life");
     create(&admin, &name, 3).await?;
     let listed = admin.list_topics().await?;
-    let found = listed.iter().find(|topic| topic.name == name);
+    let found = listed.iter().find(|topic| topic.item == name);
     let partitions = found.and_then(|topic| topic.result.as_ref().ok()).map(|listing| listing.partitions);
     check(partitions == Some(3), || format!("listed as {found:?}"))?;
     check(java_topics(target).await?.contains(&name), || "Java does not see it".to_owned())?;
@@ -42,7 +42,7 @@ async fn errors(target: &Target) -> Result<(), Failure> {
 }
 
 async fn delete(admin: &Admin, name: &str) -> Result<(), Failure> {
-    for outcome in admin.delete_topics(&[name], DeleteTopicsOptions::default()).await? {
+    for outcome in admin.delete_topics(&[name]).await? {
         outcome.result?;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! `kafka topics create`.
 
 use clap::Args;
-use kafka_admin::{Admin, CreateTopicsOptions, NewTopic, Replicas};
+use kafka_admin::{Apply, NewTopic, Replicas};
 
 use crate::commands::topics::report_each;
 use crate::connect::ConnectArguments;
@@ -29,13 +29,11 @@ pub(crate) struct CreateArguments {
 
 /// Creates the topics, and returns when they can be used.
 pub(super) async fn run(arguments: CreateArguments) -> Result<Outcome> {
-    let admin = Admin::new(arguments.connect.connect().await?);
-    let timeout = arguments.connect.timeout;
-    let options = CreateTopicsOptions { timeout, ..CreateTopicsOptions::default() };
-    let items = admin.create_topics(&new_topics(&arguments), options).await?;
+    let admin = arguments.connect.admin().await?;
+    let items = admin.create_topics(&new_topics(&arguments), Apply::Now).await?;
     let outcome = report_each(&items, "created");
-    let created: Vec<_> = items.iter().filter(|item| item.result.is_ok()).map(|item| item.name.as_str()).collect();
-    admin.wait_for_leaders(&created, timeout).await?;
+    let created: Vec<_> = items.iter().filter(|item| item.result.is_ok()).map(|item| item.item.as_str()).collect();
+    admin.wait_for_leaders(&created).await?;
     Ok(outcome)
 }
 

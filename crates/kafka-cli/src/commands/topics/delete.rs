@@ -1,7 +1,6 @@
 //! `kafka topics delete`.
 
 use clap::Args;
-use kafka_admin::{Admin, DeleteTopicsOptions};
 
 use crate::commands::topics::report_each;
 use crate::connect::ConnectArguments;
@@ -18,9 +17,8 @@ pub(crate) struct DeleteArguments {
 }
 
 pub(super) async fn run(arguments: DeleteArguments) -> Result<Outcome> {
-    let admin = Admin::new(arguments.connect.connect().await?);
+    let admin = arguments.connect.admin().await?;
     let names: Vec<_> = arguments.names.iter().map(String::as_str).collect();
-    let options = DeleteTopicsOptions { timeout: arguments.connect.timeout };
-    let items = admin.delete_topics(&names, options).await?;
+    let items = admin.delete_topics(&names).await?;
     Ok(report_each(&items, "deleted"))
 }

@@ -1,7 +1,6 @@
 //! `kafka topics list`.
 
 use clap::Args;
-use kafka_admin::Admin;
 
 use crate::connect::ConnectArguments;
 use crate::error::Result;
@@ -17,7 +16,7 @@ pub(crate) struct ListArguments {
 
 /// Prints the names, in their order, those of internal topics among them.
 pub(super) async fn run(arguments: ListArguments) -> Result<Outcome> {
-    let admin = Admin::new(arguments.connect.connect().await?);
+    let admin = arguments.connect.admin().await?;
     let mut outcome = Outcome::Complete;
     let mut names = String::new();
     for item in admin.list_topics().await? {
@@ -25,7 +24,7 @@ pub(super) async fn run(arguments: ListArguments) -> Result<Outcome> {
             report::error(error);
             outcome = Outcome::Incomplete;
         }
-        names.push_str(&one_line(&item.name));
+        names.push_str(&one_line(&item.item));
         names.push('\n');
     }
     let mut output = Output::open()?;

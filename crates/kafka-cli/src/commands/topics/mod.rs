@@ -46,7 +46,7 @@ pub(crate) async fn run(command: TopicsCommand, mut signals: Signals) -> Result<
 fn report_each<T>(items: &[Item<T>], done: impl Display) -> Outcome {
     for item in items {
         match &item.result {
-            Ok(_) => report::line(format_args!("{done} topic {:?}", item.name.as_str())),
+            Ok(_) => report::line(format_args!("{done} topic {:?}", item.item.as_str())),
             Err(error) => report::error(error),
         }
     }

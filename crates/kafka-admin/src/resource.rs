@@ -1,0 +1,97 @@
+//! What calls and errors are about.
+
+use std::fmt;
+
+use kafka_conn::BrokerId;
+use smol_str::SmolStr;
+
+/// Something in a cluster that has a name, as errors tell it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Resource {
+    /// A topic.
+    Topic(SmolStr),
+    /// A partition of a topic.
+    Partition(TopicPartition),
+    /// A group, of whatever type.
+    Group(SmolStr),
+    /// A broker or controller.
+    Broker(BrokerId),
+    /// A user, for credentials.
+    User(SmolStr),
+    /// A transactional id.
+    Transaction(SmolStr),
+    /// A feature of the cluster, such as `metadata.version`.
+    Feature(SmolStr),
+    /// Anything else, described.
+    Other(SmolStr),
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(name) => write!(f, "topic {:?}", name.as_str()),
+            Self::Partition(partition) => write!(f, "partition {partition}"),
+            Self::Group(id) => write!(f, "group {:?}", id.as_str()),
+            Self::Broker(id) => write!(f, "broker {}", id.0),
+            Self::User(name) => write!(f, "user {:?}", name.as_str()),
+            Self::Transaction(id) => write!(f, "transactional id {:?}", id.as_str()),
+            Self::Feature(name) => write!(f, "feature {:?}", name.as_str()),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// A partition of a topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    /// The topic's name.
+    pub topic: SmolStr,
+    /// The partition's number, from 0 on.
+    pub partition: i32,
+}
+
+impl TopicPartition {
+    /// Partition `partition` of `topic`.
+    pub fn new(topic: impl Into<SmolStr>, partition: i32) -> Self {
+        Self { topic: topic.into(), partition }
+    }
+}
+
+/// As Kafka writes it: `orders-3`.
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic.escape_debug(), self.partition)
+    }
+}
+
+/// Partitions by topic, each topic once, in the order of first mention.
+pub(crate) fn by_topic<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> Vec<(SmolStr, Vec<i32>)> {
+    let mut topics: Vec<(SmolStr, Vec<i32>)> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for TopicPartition { topic, partition } in partitions {
+        let place = *places.entry(topic).or_insert_with(|| {
+            topics.push((topic.clone(), Vec::new()));
+            topics.len() - 1
+        });
+        topics[place].1.push(*partition);
+    }
+    topics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_comes_once_with_all_its_partitions() {
+        let partitions = [("b", 1), ("a", 0), ("b", 0)].map(|(topic, partition)| TopicPartition::new(topic, partition));
+        assert_eq!(by_topic(&partitions), [("b".into(), vec![1, 0]), ("a".into(), vec![0])]);
+    }
+
+    #[test]
+    fn a_name_stays_on_its_line() {
+        assert_eq!(TopicPartition::new("orders", 3).to_string(), "orders-3");
+        assert_eq!(Resource::Group("a\nb".into()).to_string(), r#"group "a\nb""#);
+    }
+}
