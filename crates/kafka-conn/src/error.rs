@@ -11,6 +11,7 @@ use smol_str::SmolStr;
 
 use crate::address::{AddressError, BrokerAddress};
 use crate::cluster::BrokerId;
+use crate::coordinator::CoordinatorKind;
 
 /// The result of most functions here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -161,6 +162,11 @@ impl Error {
         self.with_topic(topic).change(|inner| inner.context.partition = Some(partition))
     }
 
+    /// Adds the group or the transactional id whose coordinator it is about.
+    pub fn with_coordinator(self, kind: CoordinatorKind, id: &str) -> Self {
+        self.change(|inner| inner.context.coordinated = Some((kind, id.into())))
+    }
+
     /// Adds what lies beneath.
     pub fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.change(|inner| inner.source = Some(Arc::new(source)))
@@ -235,6 +241,8 @@ pub struct ErrorContext {
     pub topic: Option<SmolStr>,
     /// The partition of the topic.
     pub partition: Option<i32>,
+    /// The group or the transactional id.
+    pub coordinated: Option<(CoordinatorKind, SmolStr)>,
 }
 
 impl fmt::Display for ErrorContext {
@@ -255,6 +263,14 @@ impl fmt::Display for ErrorContext {
         }
         if let Some(partition) = self.partition {
             write!(f, " partition {partition}")?;
+        }
+        if let Some((kind, id)) = &self.coordinated {
+            let what = match kind {
+                CoordinatorKind::Group => "group",
+                CoordinatorKind::Transaction => "transactional id",
+            };
+            write!(f, "{separator}{what} {:?}", id.as_str())?;
+            separator = ", ";
         }
         f.write_str(if separator.is_empty() { "" } else { ": " })
     }
@@ -359,6 +375,9 @@ pub enum ErrorKind {
     /// The broker speaks TLS on this port, and this client was told not to.
     #[error("the broker answered with TLS, this connection is plain text")]
     TlsOnPlain,
+    /// The broker's answer leaves out what was asked for.
+    #[error("the broker's answer says nothing of it")]
+    Unanswered,
     /// The cluster, as it was last described, has no such broker; it may be down.
     #[error("the cluster has no broker {id} at the moment")]
     UnknownBroker {
@@ -422,6 +441,8 @@ pub enum Step {
     Call,
     /// Resolving the name and opening the socket.
     Connect,
+    /// Finding the coordinator of a group or transactional id.
+    Coordinator,
     /// Waiting for the cluster's metadata.
     Metadata,
 }
@@ -432,6 +453,7 @@ impl fmt::Display for Step {
             Self::ApiVersions => "version negotiation (ApiVersions)",
             Self::Call => "a call",
             Self::Connect => "connecting",
+            Self::Coordinator => "the search for the coordinator",
             Self::Metadata => "the wait for metadata",
         })
     }

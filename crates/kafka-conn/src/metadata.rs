@@ -1,7 +1,7 @@
 //! The task that keeps the snapshot of the cluster: the only one that asks for metadata on a transport's behalf.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use kafka_protocol::ErrorCode;
@@ -14,7 +14,7 @@ use tracing::{debug, trace};
 use crate::address::BrokerAddress;
 use crate::backoff::Pauses;
 use crate::call::CallOptions;
-use crate::cluster::{Broker, Cluster};
+use crate::cluster::{Broker, Cluster, LeaderHint};
 use crate::connection::Connection;
 use crate::deadline::{self, later};
 use crate::error::{Error, ErrorKind, Result, Step};
@@ -47,11 +47,29 @@ pub(crate) struct Handle {
     pub(crate) refreshes: mpsc::Sender<Refresh>,
     pub(crate) cluster: watch::Receiver<Arc<Cluster>>,
     pub(crate) task: AbortOnDrop,
+    /// The task's: it is gone when the task is.
+    snapshots: Weak<watch::Sender<Arc<Cluster>>>,
+}
+
+impl Handle {
+    /// Publishes what the answers to other requests tell, where it is news.
+    pub(crate) fn learn(&self, leaders: &[LeaderHint], brokers: impl IntoIterator<Item = Broker>) {
+        let Some(snapshots) = self.snapshots.upgrade() else { return };
+        snapshots.send_if_modified(|cluster| match cluster.learned(leaders, brokers) {
+            Some(next) => {
+                *cluster = Arc::new(next);
+                true
+            }
+            None => false,
+        });
+    }
 }
 
 pub(crate) fn start(config: &TransportConfig, pool: Arc<Pool>) -> Handle {
     let (refreshes, receiver) = mpsc::channel(MAX_WAITING);
     let (snapshots, cluster) = watch::channel(Arc::new(Cluster::default()));
+    let snapshots = Arc::new(snapshots);
+    let weak = Arc::downgrade(&snapshots);
     let task = Task {
         config: config.clone(),
         pool,
@@ -63,14 +81,14 @@ pub(crate) fn start(config: &TransportConfig, pool: Arc<Pool>) -> Handle {
         retries: None,
     };
     let task = AbortOnDrop(tokio::spawn(task.run()).abort_handle());
-    Handle { refreshes, cluster, task }
+    Handle { refreshes, cluster, task, snapshots: weak }
 }
 
 struct Task {
     config: TransportConfig,
     pool: Arc<Pool>,
     refreshes: mpsc::Receiver<Refresh>,
-    snapshots: watch::Sender<Arc<Cluster>>,
+    snapshots: Arc<watch::Sender<Arc<Cluster>>>,
     /// The topics in use, and when each was last known to be.
     topics: HashMap<SmolStr, Instant>,
     /// Who waits for the next answer; not more than the channel holds.
@@ -162,30 +180,40 @@ impl Task {
         let topics: Vec<SmolStr> = self.topics.keys().cloned().collect();
         let response = self.ask_someone(&request(&topics)).await?;
         trace!(topics = topics.len(), brokers = response.brokers.len(), "metadata");
-        let mut cluster = self.snapshots.borrow().updated(response, |topic| self.topics.contains_key(topic));
-        cluster.retain(|topic| self.topics.contains_key(topic));
-        let cluster = Arc::new(cluster);
-        self.pool.retain(|broker| cluster.broker(broker).is_some());
-        self.snapshots.send_replace(Arc::clone(&cluster));
-        Ok(cluster)
+        let mut published = Arc::default();
+        self.snapshots.send_modify(|cluster| {
+            let mut next = cluster.updated(response, |topic| self.topics.contains_key(topic));
+            next.retain(|topic| self.topics.contains_key(topic));
+            *cluster = Arc::new(next);
+            published = Arc::clone(cluster);
+        });
+        self.pool.retain(|broker| published.broker(broker).is_some());
+        Ok(published)
     }
 
     /// Asks brokers until one answers: those that are connected, the others that are known, and when all are gone
-    /// those given at the start. Each has its share of the time.
+    /// (KIP-899), or one says that it is time to (KIP-1102), those given at the start. Each has its share of the time.
     async fn ask_someone(&self, request: &MetadataRequest) -> Result<MetadataResponse> {
         let cluster = Arc::clone(&self.snapshots.borrow());
-        let candidates = self.candidates(&cluster);
+        let mut candidates = VecDeque::from(self.candidates(&cluster));
         let deadline = after(Instant::now(), self.config.dialer.call_timeout);
         let count = candidates.len();
         let mut last = None;
-        for (index, candidate) in candidates.into_iter().enumerate() {
-            match self.ask(candidate, request, share(deadline, count - index)).await {
+        while let Some(candidate) = candidates.pop_front() {
+            let error = match self.ask(candidate, request, share(deadline, candidates.len() + 1)).await {
                 Ok(response) => return Ok(response),
-                Err(error) => last = Some(error),
+                Err(error) => error,
+            };
+            if error.code() == Some(ErrorCode::REBOOTSTRAP_REQUIRED) {
+                debug!(%error, "starting over from the bootstrap addresses");
+                self.pool.retain(|_| false);
+                candidates.retain(|candidate| matches!(candidate, Candidate::Bootstrap(_)));
             }
+            last = Some(error);
         }
         Err(match last {
-            Some(error) if count == 1 => error,
+            // One that no other attempt would change says more than that nobody was there.
+            Some(error) if count == 1 || !error.is_retriable() => error,
             Some(error) => Error::new(ErrorKind::NoBroker).with_unsent().with_source(error),
             None => Error::new(ErrorKind::NoBroker).with_unsent(),
         })

@@ -3,6 +3,7 @@
 //! Sans-IO.
 
 use crate::cluster::BrokerId;
+use crate::coordinator::CoordinatorKind;
 
 /// The broker that a request has to go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +17,21 @@ pub enum Route<'a> {
     Controller,
     /// The leader of a partition: topic and index.
     Leader(&'a str, i32),
-    // `Group` and `Transaction`, by their coordinators, stand here when the coordinator cache does.
+    /// The coordinator of a group, by its id.
+    Group(&'a str),
+    /// The coordinator of a transactional id.
+    Transaction(&'a str),
+}
+
+impl<'a> Route<'a> {
+    /// What is coordinated there, if it is a coordinator.
+    pub(crate) fn coordinated(self) -> Option<(CoordinatorKind, &'a str)> {
+        match self {
+            Self::Group(id) => Some((CoordinatorKind::Group, id)),
+            Self::Transaction(id) => Some((CoordinatorKind::Transaction, id)),
+            Self::Any | Self::Broker(_) | Self::Controller | Self::Leader(..) => None,
+        }
+    }
 }
 
 /// Which of a broker's shared connections carries a request. A broker serves one connection's requests one at a time:

@@ -11,11 +11,13 @@ use tokio::time::{Instant, timeout_at};
 use crate::address::BrokerAddress;
 use crate::backoff::Backoff;
 use crate::call::CallOptions;
-use crate::cluster::{BrokerId, Cluster, Topic};
+use crate::cluster::{Broker, BrokerId, Cluster, LeaderHint, Topic};
 use crate::connection::Connection;
-use crate::deadline::{later, share};
+use crate::coordinator::CoordinatorKind;
+use crate::deadline::later;
 use crate::dialer::Dialer;
 use crate::error::{Error, ErrorKind, Result, Step};
+use crate::lookup::Lookups;
 use crate::metadata::{self, Refresh};
 use crate::pool::Pool;
 use crate::route::{Lane, Route};
@@ -86,6 +88,7 @@ struct Inner {
     config: TransportConfig,
     pool: Arc<Pool>,
     metadata: metadata::Handle,
+    lookups: Lookups,
 }
 
 impl Transport {
@@ -100,7 +103,7 @@ impl Transport {
         }
         let pool = Arc::new(Pool::new(config.dialer.clone(), config.backoff.clone()));
         let metadata = metadata::start(&config, Arc::clone(&pool));
-        let transport = Self { inner: Arc::new(Inner { config, pool, metadata }) };
+        let transport = Self { inner: Arc::new(Inner { config, pool, metadata, lookups: Lookups::default() }) };
         transport.refresh(&[]).await?;
         Ok(transport)
     }
@@ -161,6 +164,42 @@ impl Transport {
         self.leader_until(topic, partition, deadline).await
     }
 
+    /// The coordinator of a group or a transactional id, as it is known, or looked up; waits for one to be there. Calls
+    /// for the same one share a request. For calls on connections of one's own ([`dedicated`](Self::dedicated)); others
+    /// find it by [`Route::Group`] and [`Route::Transaction`].
+    ///
+    /// ```no_run
+    /// # async fn example(transport: kafka_conn::Transport) -> kafka_conn::Result<()> {
+    /// use kafka_conn::CoordinatorKind;
+    ///
+    /// let broker = transport.coordinator(CoordinatorKind::Group, "billing").await?;
+    /// let connection = transport.dedicated(broker).await?;
+    /// // … and when an answer says NOT_COORDINATOR:
+    /// transport.forget_coordinator(CoordinatorKind::Group, "billing", broker);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The broker's refusal, such as `GROUP_AUTHORIZATION_FAILED`; [`Timeout`](ErrorKind::Timeout), or the last reason
+    /// why there was none, when the dialer's call timeout is over.
+    pub async fn coordinator(&self, kind: CoordinatorKind, id: &str) -> Result<BrokerId> {
+        self.coordinator_until(kind, id, after(self.inner.config.dialer.call_timeout)).await
+    }
+
+    /// Forgets that `broker` coordinates `id`: for answers that say so
+    /// ([`needs_coordinator_refresh`](kafka_protocol::ErrorCode::needs_coordinator_refresh)), and for connections of
+    /// one's own that were lost. Nothing happens where another broker is known by now.
+    pub fn forget_coordinator(&self, kind: CoordinatorKind, id: &str, broker: BrokerId) {
+        self.inner.lookups.forget(kind, id, broker);
+    }
+
+    /// Takes in what answers to Produce and Fetch tell of leaders that have moved, and where those brokers are
+    /// (KIP-951), so that the next request goes there at once. What is older than what is known is passed over.
+    pub fn learn(&self, leaders: &[LeaderHint], brokers: impl IntoIterator<Item = Broker>) {
+        self.inner.metadata.learn(leaders, brokers);
+    }
+
     /// Sends a request to where it belongs, on the shared connection for everything but Produce, and waits for the
     /// answer. Made again, after a pause, only where certainly nothing was sent.
     ///
@@ -184,22 +223,32 @@ impl Transport {
         let deadline = after(timeout);
         let mut pauses = self.inner.config.backoff.pauses();
         loop {
-            let error = match self.connection_until(route, Lane::General, deadline).await {
-                Ok(connection) => {
-                    let timeout = Some(deadline.saturating_duration_since(Instant::now()));
-                    match connection.call_with(request, CallOptions { timeout, ..options.clone() }).await {
-                        Err(error) if error.is_unsent() && error.is_connection() => error,
-                        result => return result,
-                    }
-                }
+            let error = match self.call_once(request, route, &options, deadline).await {
                 Err(error) => error,
+                answer => return answer,
             };
             let pause = after(pauses.next_pause());
-            if !may_connect_later(&error) || pause >= deadline {
+            if !may_connect_later(route, &error) || pause >= deadline {
                 return Err(error);
             }
             tokio::time::sleep_until(pause).await;
         }
+    }
+
+    async fn call_once<R: Request>(
+        &self,
+        request: &R,
+        route: Route<'_>,
+        options: &CallOptions,
+        deadline: Instant,
+    ) -> Result<R::Response> {
+        let (broker, connection) = self.connection_until(route, Lane::General, deadline).await?;
+        let timeout = Some(deadline.saturating_duration_since(Instant::now()));
+        let answer = connection.call_with(request, CallOptions { timeout, ..options.clone() }).await;
+        if let (Err(error), Some(broker)) = (&answer, broker) {
+            self.distrust(route, broker, error);
+        }
+        answer
     }
 
     /// A shared connection to where `route` leads.
@@ -209,7 +258,7 @@ impl Transport {
     /// dialled again before a pause is over: the same error comes at once.
     pub async fn connection(&self, route: Route<'_>, lane: Lane) -> Result<Connection> {
         let deadline = after(self.inner.config.dialer.call_timeout);
-        self.connection_until(route, lane, deadline).await
+        self.connection_until(route, lane, deadline).await.map(|(_, connection)| connection)
     }
 
     /// A new connection to a broker that belongs to the caller alone, for requests that may block: fetches, groups.
@@ -228,7 +277,15 @@ impl Transport {
         self.inner.pool.close().await;
     }
 
-    async fn refresh_until(&self, topics: &[&str], deadline: Instant) -> Result<Arc<Cluster>> {
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+
+    pub(crate) fn lookups(&self) -> &Lookups {
+        &self.inner.lookups
+    }
+
+    pub(crate) async fn refresh_until(&self, topics: &[&str], deadline: Instant) -> Result<Arc<Cluster>> {
         let (refresh, answer) = Refresh::with_answer(topics);
         let closed = || Error::new(ErrorKind::Closed).with_unsent();
         let asked = async {
@@ -240,89 +297,8 @@ impl Transport {
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout { step: Step::Metadata, after: None }).with_unsent()))
     }
 
-    async fn leader_until(&self, topic: &str, partition: i32, deadline: Instant) -> Result<BrokerId> {
-        self.until_known(deadline, topic, |cluster| cluster.leader(topic, partition)).await
-    }
-
-    /// Reads from the snapshot, and from newer and newer ones until what is read is there, or will not come.
-    async fn until_known<T>(&self, deadline: Instant, topic: &str, read: impl Fn(&Cluster) -> Result<T>) -> Result<T> {
-        let unknown = deadline.min(after(self.inner.config.unknown_topic_timeout));
-        let mut pauses = self.inner.config.backoff.pauses();
-        if let Ok(found) = read(&self.cluster()) {
-            return Ok(found);
-        }
-        loop {
-            let cluster = self.refresh_until(&[topic], deadline).await?;
-            let error = match read(&cluster) {
-                Ok(found) => return Ok(found),
-                Err(error) => error,
-            };
-            let until = match error.kind() {
-                ErrorKind::UnknownTopic | ErrorKind::UnknownPartition => unknown,
-                _ => deadline,
-            };
-            let pause = after(pauses.next_pause());
-            if !error.is_retriable() || pause >= until {
-                return Err(error);
-            }
-            tokio::time::sleep_until(pause).await;
-        }
-    }
-
-    async fn connection_until(&self, route: Route<'_>, lane: Lane, deadline: Instant) -> Result<Connection> {
-        let broker = match route {
-            Route::Any => return self.any(lane, deadline).await,
-            Route::Broker(broker) => broker,
-            Route::Controller => match self.cluster().controller() {
-                Some(controller) => controller,
-                None => return self.any(lane, deadline).await,
-            },
-            Route::Leader(topic, partition) => self.leader_until(topic, partition, deadline).await?,
-        };
-        let address = self.address(broker)?;
-        self.inner.pool.connection(broker, &address, lane, deadline).await
-    }
-
-    /// A broker that is connected, or else the first, in random order, that can be.
-    async fn any(&self, lane: Lane, deadline: Instant) -> Result<Connection> {
-        let cluster = self.cluster();
-        let mut brokers: Vec<_> = cluster.brokers().collect();
-        fastrand::shuffle(&mut brokers);
-        if let Some(open) = brokers.iter().find_map(|broker| self.inner.pool.open(broker.id, lane)) {
-            return Ok(open);
-        }
-        let (count, mut last) = (brokers.len(), None);
-        for (index, broker) in brokers.into_iter().enumerate() {
-            let now = Instant::now();
-            if now >= deadline {
-                break;
-            }
-            let until = share(now.into_std(), deadline.into_std(), count - index, MIN_SHARE);
-            match self.inner.pool.connection(broker.id, &broker.address, lane, until.into()).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => last = Some(error),
-            }
-        }
-        // Every broker that is known is gone: the metadata task starts over from the bootstrap addresses.
-        self.request_refresh_of_brokers();
-        let error = Error::new(ErrorKind::NoBroker).with_unsent();
-        Err(match last {
-            Some(last) => error.with_source(last),
-            None => error,
-        })
-    }
-
-    fn request_refresh_of_brokers(&self) {
+    pub(crate) fn request_refresh_of_brokers(&self) {
         let _full_is_fine = self.inner.metadata.refreshes.try_send(Refresh::new(&[]));
-    }
-
-    fn address(&self, broker: BrokerId) -> Result<BrokerAddress> {
-        let cluster = self.cluster();
-        let known = cluster.broker(broker).map(|broker| broker.address.clone());
-        known.ok_or_else(|| {
-            self.request_refresh_of_brokers();
-            Error::new(ErrorKind::UnknownBroker { id: broker }).with_unsent()
-        })
     }
 }
 
@@ -336,14 +312,20 @@ impl fmt::Debug for Transport {
 }
 
 /// Whether nothing was sent for want of a connection, which there may be soon.
-fn may_connect_later(error: &Error) -> bool {
-    let unreachable = matches!(error.kind(), ErrorKind::NoBroker | ErrorKind::Timeout { step: Step::Connect, .. });
-    error.is_unsent() && error.is_retriable() && (unreachable || error.is_connection())
+fn may_connect_later(route: Route<'_>, error: &Error) -> bool {
+    let elsewhere = match error.kind() {
+        ErrorKind::NoBroker | ErrorKind::Timeout { step: Step::Connect, .. } => true,
+        // Another one may be what the route leads to by then.
+        ErrorKind::UnknownBroker { .. } => !matches!(route, Route::Broker(_)),
+        _ => error.is_connection(),
+    };
+    error.is_unsent() && error.is_retriable() && elsewhere
 }
 
-fn after(duration: Duration) -> Instant {
+/// Now, and `duration` later.
+pub(crate) fn after(duration: Duration) -> Instant {
     Instant::from_std(later(Instant::now().into_std(), duration))
 }
 
 /// With less time than this for one broker, distant ones would never be reached.
-const MIN_SHARE: Duration = Duration::from_secs(2);
+pub(crate) const MIN_SHARE: Duration = Duration::from_secs(2);

@@ -2,118 +2,19 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use kafka_conn::{
-    Backoff, BrokerAddress, BrokerId, ConnectOptions, Connector, Error, ErrorKind, Lane, Route, Stream, Transport,
+    BrokerAddress, BrokerId, ConnectOptions, Connector, Error, ErrorKind, Lane, LeaderHint, Route, Stream, Transport,
     TransportConfig,
 };
 use kafka_protocol::ApiKey;
-use kafka_protocol::messages::metadata::{
-    MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
-};
-use support::{Network, Peer};
-
-/// Brokers that all answer the same.
-#[derive(Clone, Default)]
-struct Cluster {
-    network: Network,
-    answer: Arc<Mutex<MetadataResponse>>,
-    /// The topics of each metadata request so far.
-    requests: Arc<Mutex<Vec<Vec<String>>>>,
-}
-
-impl Cluster {
-    fn new(brokers: &[(i32, &str)]) -> Self {
-        let cluster = Self::default();
-        cluster.set_brokers(brokers);
-        brokers.iter().for_each(|(_, host)| cluster.serve(host));
-        cluster
-    }
-
-    fn set_brokers(&self, brokers: &[(i32, &str)]) {
-        let broker = |&(node_id, host): &(i32, &str)| MetadataResponseBroker {
-            node_id,
-            host: host.into(),
-            port: 9092,
-            ..Default::default()
-        };
-        let mut answer = self.answer.lock().unwrap();
-        answer.brokers = brokers.iter().map(broker).collect();
-        answer.controller_id = answer.brokers.first().map_or(-1, |broker| broker.node_id);
-    }
-
-    fn set_topic(&self, name: &str, leaders: &[i32]) {
-        let partition = |(index, leader_id): (usize, &i32)| MetadataResponsePartition {
-            partition_index: index.try_into().unwrap(),
-            leader_id: *leader_id,
-            ..Default::default()
-        };
-        let partitions = leaders.iter().enumerate().map(partition).collect();
-        let topic = MetadataResponseTopic { name: Some(name.into()), partitions, ..Default::default() };
-        let topics = &mut self.answer.lock().unwrap().topics;
-        topics.retain(|topic| topic.name.as_deref() != Some(name));
-        topics.push(topic);
-    }
-
-    fn serve(&self, host: &str) {
-        let mut listener = self.network.listen(host);
-        let cluster = self.clone();
-        tokio::spawn(async move {
-            while let Some(peer) = listener.recv().await {
-                tokio::spawn(cluster.clone().serve_one(peer));
-            }
-        });
-    }
-
-    async fn serve_one(self, mut peer: Peer) {
-        while let Some(request) = peer.recv().await {
-            if request.api == ApiKey::API_VERSIONS {
-                peer.answer(&request, &support::api_versions()).await;
-                continue;
-            }
-            let asked: MetadataRequest = request.decode();
-            let names = asked.topics.into_iter().flatten().filter_map(|topic| topic.name);
-            let mut names: Vec<_> = names.map(String::from).collect();
-            names.sort();
-            let answer = self.answer_for(&names);
-            self.requests.lock().unwrap().push(names);
-            peer.answer(&request, &answer).await;
-        }
-    }
-
-    fn answer_for(&self, names: &[String]) -> MetadataResponse {
-        let mut answer = self.answer.lock().unwrap().clone();
-        let known = std::mem::take(&mut answer.topics);
-        let find = |name: &String| {
-            let unknown =
-                || MetadataResponseTopic { name: Some(name.into()), error_code: 3, ..MetadataResponseTopic::default() };
-            known.iter().find(|topic| topic.name.as_deref() == Some(name)).cloned().unwrap_or_else(unknown)
-        };
-        answer.topics = names.iter().map(find).collect();
-        answer
-    }
-
-    fn requests(&self) -> Vec<Vec<String>> {
-        self.requests.lock().unwrap().clone()
-    }
-
-    fn config(&self, bootstrap: &str) -> TransportConfig {
-        TransportConfig {
-            bootstrap: BrokerAddress::parse_list(bootstrap).unwrap(),
-            dialer: self.network.dialer(),
-            backoff: Backoff::default(),
-            ..TransportConfig::default()
-        }
-    }
-
-    async fn connect(&self, bootstrap: &str) -> Transport {
-        Transport::connect(self.config(bootstrap)).await.unwrap()
-    }
-}
+use kafka_protocol::messages::metadata::{MetadataRequest, MetadataResponse, MetadataResponseBroker};
+use support::Network;
+use support::cluster::{Cluster, Reply};
 
 #[tokio::test(start_paused = true)]
 async fn an_unreachable_bootstrap_address_is_skipped() {
@@ -289,6 +190,68 @@ async fn when_every_known_broker_is_gone_the_bootstrap_addresses_get_their_turn(
     assert_eq!(transport.leader("t", 0).await.unwrap(), BrokerId(8));
     let answer = transport.call(&MetadataRequest::default(), Route::Any).await;
     assert!(answer.is_ok(), "{answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_is_waited_for_while_no_broker_is_there() {
+    let cluster = Cluster::new(&[(1, "one")]);
+    cluster.set_topic("t", &[1]);
+    let transport = cluster.connect("one").await;
+    cluster.stop("one").await;
+    let (leader, ()) = tokio::join!(transport.leader("t", 0), async {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        cluster.serve("one");
+    });
+    assert_eq!(leader.unwrap(), BrokerId(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_says_so_sends_the_client_back_to_the_bootstrap_addresses() {
+    let cluster = Cluster::new(&[(1, "one"), (2, "two")]);
+    cluster.serve("virtual");
+    cluster.on(ApiKey::METADATA, |host, request| {
+        let broker = |node_id, host: &str| MetadataResponseBroker {
+            node_id,
+            host: host.into(),
+            port: 9092,
+            ..Default::default()
+        };
+        let answer = match host {
+            // A broker that has left the cluster.
+            "one" => MetadataResponse { error_code: 129, ..Default::default() },
+            _ => MetadataResponse { brokers: vec![broker(2, "two")], ..Default::default() },
+        };
+        Reply::of(request, &answer)
+    });
+    let transport = cluster.connect("virtual").await;
+    transport.learn(&[], kafka_conn::Broker::advertised(1, "one".into(), 9092, None));
+    let old = transport.connection(Route::Broker(BrokerId(1)), Lane::General).await.unwrap();
+    cluster.network.stop("two");
+    transport.refresh(&[]).await.unwrap();
+    let asked = cluster.asked(ApiKey::METADATA);
+    assert_eq!(asked.last().unwrap(), "virtual", "{asked:?}");
+    assert!(transport.cluster().broker(BrokerId(1)).is_none());
+    drop(old);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_an_answer_names_is_used_at_once() {
+    let cluster = Cluster::new(&[(1, "one")]);
+    cluster.set_topic("t", &[1]);
+    cluster.serve("five");
+    let transport = cluster.connect("one").await;
+    assert_eq!(transport.leader("t", 0).await.unwrap(), BrokerId(1));
+    let mut watch = transport.watch();
+    watch.mark_unchanged();
+    let hint = LeaderHint { topic: "t".into(), partition: 0, leader: BrokerId(5), leader_epoch: 3 };
+    transport.learn(std::slice::from_ref(&hint), kafka_conn::Broker::advertised(5, "five".into(), 9092, None));
+    assert!(watch.has_changed().unwrap(), "who waits for a leader hears of it");
+    let before = cluster.requests().len();
+    let connection = transport.connection(Route::Leader("t", 0), Lane::Produce).await.unwrap();
+    assert_eq!(connection.address().host(), "five");
+    assert_eq!(cluster.requests().len(), before);
+    transport.close().await;
+    transport.learn(&[LeaderHint { leader_epoch: 4, ..hint }], None);
 }
 
 #[tokio::test(start_paused = true)]

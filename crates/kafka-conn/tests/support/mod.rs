@@ -1,6 +1,8 @@
 //! A broker of a few lines, in memory, that a test scripts.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
+pub mod cluster;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
