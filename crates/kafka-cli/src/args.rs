@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::consume::ConsumeArguments;
+use crate::commands::embedded::EmbeddedArguments;
 use crate::commands::produce::ProduceArguments;
 use crate::commands::topics::TopicsCommand;
 
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Produce(ProduceArguments),
     /// Read a topic: each message becomes a line of standard output
     Consume(ConsumeArguments),
+    /// Run a Kafka cluster in memory, to try things on
+    Embedded(EmbeddedArguments),
 }
 
 const EXAMPLES: &str = "\

@@ -13,6 +13,8 @@ pub(crate) enum Error {
     #[error("{0}")]
     Connection(#[from] kafka_conn::Error),
     #[error("{0}")]
+    Embedded(#[from] kafka_embedded::StartError),
+    #[error("{0}")]
     Reader(#[from] kafka_reader::Error),
     #[error("{0}")]
     Writer(#[from] kafka_writer::Error),

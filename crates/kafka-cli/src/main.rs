@@ -55,6 +55,7 @@ fn run(command: Command) -> Result<Outcome> {
             Command::Topics(command) => commands::topics::run(command, signals).await,
             Command::Produce(arguments) => commands::produce::run(arguments, signals).await,
             Command::Consume(arguments) => commands::consume::run(arguments, signals).await,
+            Command::Embedded(arguments) => commands::embedded::run(arguments, signals).await,
         }
     });
     // Not by dropping it: that waits for names that are still being resolved.

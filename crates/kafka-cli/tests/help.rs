@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::{kafka, run};
 
-const PAGES: [(&str, &str); 7] = [
+const PAGES: [(&str, &str); 8] = [
     ("kafka.txt", "--help"),
     ("topics.txt", "topics --help"),
     ("topics-create.txt", "topics create --help"),
@@ -15,6 +15,7 @@ const PAGES: [(&str, &str); 7] = [
     ("topics-delete.txt", "topics delete --help"),
     ("produce.txt", "produce --help"),
     ("consume.txt", "consume --help"),
+    ("embedded.txt", "embedded --help"),
 ];
 
 #[test]

@@ -5,3 +5,4 @@ pub(crate) mod duration;
 pub(crate) mod escape;
 pub(crate) mod pair;
 pub(crate) mod start;
+pub(crate) mod topic;
