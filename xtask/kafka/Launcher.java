@@ -1,6 +1,8 @@
 import java.io.File;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * Starts Kafka's own main classes inside a JVM that ends when its parent does.
@@ -9,8 +11,8 @@ import java.util.Arrays;
  * pipe, and the end of file halts this JVM. One byte on the pipe lets it live on by itself.
  *
  * <pre>
- *   Launcher node SERVER_PROPERTIES LOG_DIR CLUSTER_ID   formats LOG_DIR if it is new, then runs kafka.Kafka
- *   Launcher tool MAIN_CLASS ARGS...                     runs a command-line tool
+ *   Launcher node SERVER_PROPERTIES LOG_DIR CLUSTER_ID FORMAT_ARGS...   formats LOG_DIR if it is new, then runs kafka.Kafka
+ *   Launcher tool MAIN_CLASS ARGS...                                    runs a command-line tool
  * </pre>
  */
 public final class Launcher {
@@ -21,7 +23,7 @@ public final class Launcher {
         watch.setDaemon(true);
         watch.start();
         switch (args[0]) {
-            case "node" -> node(args[1], args[2], args[3]);
+            case "node" -> node(args[1], args[2], args[3], Arrays.copyOfRange(args, 4, args.length));
             case "tool" -> tool(args[1], Arrays.copyOfRange(args, 2, args.length));
             default -> throw new IllegalArgumentException(args[0]);
         }
@@ -41,10 +43,11 @@ public final class Launcher {
     }
 
     /** Formats in the same JVM: starting a second one for it would double the time to a running broker. */
-    private static void node(String properties, String logDir, String clusterId) {
+    private static void node(String properties, String logDir, String clusterId, String[] more) {
         if (!new File(logDir, "meta.properties").exists()) {
-            String[] format = {"format", "--config", properties, "--cluster-id", clusterId};
-            int status = kafka.tools.StorageTool.execute(format, System.out);
+            List<String> format = new ArrayList<>(List.of("format", "--config", properties, "--cluster-id", clusterId));
+            format.addAll(List.of(more));
+            int status = kafka.tools.StorageTool.execute(format.toArray(new String[0]), System.out);
             if (status != 0) {
                 System.exit(status);
             }

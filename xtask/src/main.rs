@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "a chore answers on standard output")]
 
 mod demo;
+mod interop;
 mod kafka;
 mod oracle;
 mod schema;
@@ -28,6 +29,7 @@ struct Arguments {
 enum Chore {
     Codegen(codegen::Command),
     Demo(demo::Arguments),
+    Interop(interop::Arguments),
     /// Run real Apache Kafka from its Maven artifacts (needs a JDK and Maven, no Docker)
     #[command(subcommand)]
     Kafka(kafka::Command),
@@ -66,6 +68,7 @@ fn run(chore: Chore) -> Result<(), Box<dyn Error>> {
     match chore {
         Chore::Codegen(command) => command.run()?,
         Chore::Demo(arguments) => arguments.run()?,
+        Chore::Interop(arguments) => arguments.run()?,
         Chore::Kafka(command) => command.run()?,
         Chore::Oracle { seed, count } => oracle::run(seed, count)?,
         Chore::Schema(command) => command.run()?,

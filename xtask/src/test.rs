@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo test (units, golden vectors, fuzz corpora, examples, tidy) ─▶ each feature alone ─▶ benches once ─▶ the
-//! schema as Kafka's jars say ─▶ Java's oracle ─▶ the suites on each Kafka release
+//! schema as Kafka's jars say ─▶ Java's oracle ─▶ the suites on each Kafka release ─▶ foreign clients and ours
 //! ```
 
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::process::{Command, ExitStatus};
 
 use crate::kafka::Version;
 use crate::suite::{Counts, Target};
-use crate::{kafka, oracle, schema, suite};
+use crate::{interop, kafka, oracle, schema, suite};
 
 /// Run all tests, those on real Apache Kafka included (needs a JDK and Maven)
 #[derive(Debug, clap::Args)]
@@ -37,6 +37,8 @@ pub(crate) enum Error {
     Schema(#[from] schema::Error),
     #[error(transparent)]
     Oracle(#[from] oracle::Error),
+    #[error(transparent)]
+    Interop(#[from] interop::Error),
     #[error(transparent)]
     Kafka(#[from] kafka::Error),
     #[error("{0} scenarios failed")]
@@ -80,8 +82,15 @@ impl Arguments {
         println!("\n{sum}");
         match sum {
             Counts { failed: 0, passed: 0 } => Err(Error::NoScenario(filter.to_owned())),
-            Counts { failed: 0, .. } => Ok(()),
+            Counts { failed: 0, .. } => self.interop(),
             Counts { failed, .. } => Err(Error::Scenarios(failed)),
+        }
+    }
+
+    fn interop(&self) -> Result<(), Error> {
+        match self.suite {
+            Some(_) => Ok(()),
+            None => Ok(interop::Arguments::on(self.brokers.clone()).run()?),
         }
     }
 

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use super::directory::{ClusterDirectory, NodeRecord, Record};
 use super::node::Node;
-use super::{Config, Error, Folders, Release, Result, interrupt, plan, probe};
+use super::{Certificates, Config, Error, Folders, Release, Result, connect, interrupt, plan, probe};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const TERMINATE_LIMIT: Duration = Duration::from_secs(30);
@@ -25,6 +25,7 @@ const ATTEMPTS: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct Cluster {
     release: Release,
+    config: Config,
     cluster_id: String,
     members: Arc<Members>,
     /// Whether the nodes end with this value: until it is detached.
@@ -55,9 +56,18 @@ impl Cluster {
         let directory = ClusterDirectory::create(root, config.version)?;
         let ports = plan::free_ports(plan::port_count(config))?;
         let plans = plan::nodes(config, &directory.path, &ports);
+        if config.listeners.iter().any(|listener| listener.security_protocol.has_tls()) {
+            Certificates::below(&directory.path).create()?;
+        }
         let nodes = plans.into_iter().map(Node::prepare).collect::<Result<_>>()?;
         let members = Arc::new(Members { directory, nodes });
-        let cluster = Self { release: release.clone(), cluster_id: random_uuid(), members, is_owner: true };
+        let cluster = Self {
+            release: release.clone(),
+            config: config.clone(),
+            cluster_id: random_uuid(),
+            members,
+            is_owner: true,
+        };
         interrupt::watch(&cluster.members)?;
         for node in &cluster.members.nodes {
             node.start(release, &cluster.cluster_id)?;
@@ -73,6 +83,17 @@ impl Cluster {
         first.map(|(_, address)| address.to_string()).collect::<Vec<_>>().join(",")
     }
 
+    /// `host:port` of each broker's internal listener, separated by commas: plaintext, whatever the clients use.
+    pub(crate) fn internal_servers(&self) -> String {
+        let internal = self.brokers().filter_map(|node| node.plan.internal);
+        internal.map(|address| address.to_string()).collect::<Vec<_>>().join(",")
+    }
+
+    /// Where a broker's internal listener is.
+    pub(crate) fn internal_address(&self, id: i32) -> Result<SocketAddr> {
+        self.node(id)?.plan.internal.ok_or(Error::UnknownNode(id))
+    }
+
     /// Each broker's id and the address of its listener with this name.
     pub(crate) fn addresses(&self, listener: &str) -> Vec<(i32, SocketAddr)> {
         let of_broker = |node: &Node| {
@@ -80,6 +101,16 @@ impl Cluster {
             Some((node.plan.id, *address))
         };
         self.brokers().filter_map(of_broker).collect()
+    }
+
+    /// Keys and certificates; the files are there if a listener has TLS.
+    pub(crate) fn certificates(&self) -> Certificates {
+        Certificates::below(self.directory())
+    }
+
+    /// What was asked for.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The jars, for Kafka's command-line tools.
@@ -150,8 +181,8 @@ impl Cluster {
         let nodes = nodes
             .map(|node| Ok(NodeRecord { id: node.plan.id, process: node.identity()?, properties: node.properties() }))
             .collect::<Result<_>>()?;
-        let bootstrap_servers = self.bootstrap_servers();
-        let record = Record { version: self.release.version(), bootstrap_servers, nodes };
+        let listeners = connect::lines(&self);
+        let record = Record { version: self.release.version(), listeners, nodes };
         self.members.directory.record(&record)?;
         // From here on `down` can end it, even if this process dies before the next line.
         self.is_owner = false;

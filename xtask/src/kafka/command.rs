@@ -1,13 +1,15 @@
 //! `cargo xtask kafka …`: clusters by hand.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::directory::{self, Record};
 use super::release::remove;
-use super::{Cluster, Config, Error, Folders, IoContext, Release, Result, Version, smoke};
+use super::{
+    Authorizer, Cluster, Config, Error, Folders, IoContext, Listener, Release, Result, User, Version, connect, smoke,
+};
 
 /// Run real Apache Kafka from its Maven artifacts.
 #[derive(Debug, clap::Subcommand)]
@@ -62,6 +64,48 @@ pub(crate) struct Wanted {
     /// A broker property, in Kafka's words (repeatable)
     #[arg(long = "property", value_name = "NAME=VALUE", value_parser = property)]
     properties: Vec<(String, String)>,
+    /// How clients may connect, each on ports of its own (repeatable) [default: plaintext]
+    #[arg(long = "listener", value_name = "KIND")]
+    listeners: Vec<ListenerKind>,
+    /// Who may log in with SASL, by each of its mechanisms (repeatable) [default: alice:alice-secret]
+    #[arg(long = "user", value_name = "NAME:PASSWORD", value_parser = user)]
+    users: Vec<User>,
+    /// How many seconds a SASL session lives before the client must authenticate again [default: for ever]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    session_lifetime: Option<u32>,
+    /// The rack of broker 1, 2, …, and over again; followers then serve readers of their rack (repeatable)
+    #[arg(long = "rack", value_name = "RACK")]
+    racks: Vec<String>,
+    /// Let ACLs decide who may do what; `admin` and clients without a name may do everything
+    #[arg(long)]
+    acls: bool,
+}
+
+/// A kind of listener, as the command line names it.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum ListenerKind {
+    /// No encryption, no authentication
+    Plaintext,
+    /// TLS
+    Tls,
+    /// TLS that demands a certificate of its clients
+    Mtls,
+    /// SASL without encryption: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER with unsecured tokens
+    Sasl,
+    /// SASL over TLS, with the same mechanisms
+    SaslTls,
+}
+
+impl ListenerKind {
+    fn listener(self) -> Listener {
+        match self {
+            Self::Plaintext => Listener::plaintext(),
+            Self::Tls => Listener::tls(),
+            Self::Mtls => Listener::mutual_tls(),
+            Self::Sasl => Listener::sasl_plaintext(),
+            Self::SaslTls => Listener::sasl_tls(),
+        }
+    }
 }
 
 /// Where clusters are kept.
@@ -87,8 +131,22 @@ impl Command {
 
 impl Wanted {
     fn config(self) -> Config {
-        let Self { version, brokers, properties } = self;
-        Config { version, brokers, properties, ..Config::default() }
+        let Self { version, brokers, properties, racks, .. } = self;
+        let mut config = Config { version, brokers, properties, racks, ..Config::default() };
+        if !self.listeners.is_empty() {
+            config.listeners = self.listeners.into_iter().map(ListenerKind::listener).collect();
+        }
+        let session_lifetime = self.session_lifetime.map(|seconds| Duration::from_secs(seconds.into()));
+        for listener in &mut config.listeners {
+            listener.session_lifetime = session_lifetime;
+        }
+        if !self.users.is_empty() {
+            config.users = self.users;
+        }
+        if self.acls {
+            config.authorizer = Authorizer::Standard;
+        }
+        config
     }
 }
 
@@ -104,18 +162,23 @@ impl Place {
 }
 
 fn up(config: &Config, place: &Place) -> Result<()> {
+    if !cfg!(target_os = "linux") {
+        return Err(Error::NotLinux);
+    }
     let folders = place.folders()?;
     // By itself, so that a first fetch does not count.
     let release = Release::prepare(config.version, &folders)?;
     let begin = Instant::now();
     let cluster = Cluster::start(config, &folders)?;
     println!("Kafka {} is up after {:.1} s", release.version(), begin.elapsed().as_secs_f32());
-    println!("bootstrap servers: {}", cluster.bootstrap_servers());
-    println!("logs:              {}/node-*/kafka.log", cluster.directory().display());
+    for line in connect::lines(&cluster) {
+        println!("{line}");
+    }
+    println!("logs:            {}/node-*/kafka.log", cluster.directory().display());
     let dir = place.dir.as_ref().map(|dir| format!(" --dir {}", dir.display())).unwrap_or_default();
     let stop = format!("cargo xtask kafka down {}{dir}", name(cluster.directory()));
     cluster.detach()?;
-    println!("stop it with:      {stop}");
+    println!("stop it with:    {stop}");
     Ok(())
 }
 
@@ -145,7 +208,10 @@ fn status(root: &Path) -> Result<()> {
         println!("nothing runs");
     }
     for (path, record) in &clusters {
-        println!("{}  Kafka {}  {}", name(path), record.version, record.bootstrap_servers);
+        println!("{}  Kafka {}", name(path), record.version);
+        for line in &record.listeners {
+            println!("  {line}");
+        }
         print_nodes(record);
     }
     Ok(())
@@ -175,4 +241,15 @@ fn name(directory: &Path) -> String {
 fn property(text: &str) -> Result<(String, String)> {
     let (name, value) = text.split_once('=').ok_or_else(|| Error::Property(text.to_owned()))?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+fn user(text: &str) -> Result<User> {
+    // Nothing that JAAS, or the list of SCRAM users, would take for its own.
+    let is_plain =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    let (name, password) = text
+        .split_once(':')
+        .filter(|(name, password)| is_plain(name) && is_plain(password))
+        .ok_or_else(|| Error::User(text.to_owned()))?;
+    Ok(User { name: name.to_owned(), password: password.to_owned() })
 }

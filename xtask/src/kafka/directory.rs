@@ -52,7 +52,8 @@ impl ClusterDirectory {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) version: Version,
-    pub(crate) bootstrap_servers: String,
+    /// How to connect, a line each.
+    pub(crate) listeners: Vec<String>,
     pub(crate) nodes: Vec<NodeRecord>,
 }
 
@@ -83,7 +84,7 @@ impl Record {
         let nodes: Vec<Value> = self.nodes.iter().map(NodeRecord::to_json).collect();
         let value = json!({
             "version": self.version.to_string(),
-            "bootstrap_servers": self.bootstrap_servers,
+            "listeners": self.listeners,
             "nodes": nodes,
         });
         // Renamed into place: nobody reads half of it.
@@ -103,10 +104,14 @@ impl Record {
     fn from_json(value: &Value) -> Option<Self> {
         Some(Self {
             version: value["version"].as_str()?.parse().ok()?,
-            bootstrap_servers: value["bootstrap_servers"].as_str()?.to_owned(),
+            listeners: strings(&value["listeners"])?,
             nodes: value["nodes"].as_array()?.iter().map(NodeRecord::from_json).collect::<Option<_>>()?,
         })
     }
+}
+
+fn strings(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
 }
 
 impl NodeRecord {
@@ -182,8 +187,11 @@ mod tests {
         let directory = ClusterDirectory::create(root.path(), Version::NEWEST).unwrap();
         let process = Identity { process_id: 12, start_time: 1 << 40 };
         let node = NodeRecord { id: 1, process, properties: directory.path.join("server.properties") };
-        let record =
-            Record { version: Version::NEWEST, bootstrap_servers: "127.0.0.1:1".to_owned(), nodes: vec![node] };
+        let record = Record {
+            version: Version::NEWEST,
+            listeners: vec!["PLAINTEXT  127.0.0.1:1".to_owned()],
+            nodes: vec![node],
+        };
         directory.record(&record).unwrap();
         let path = directory.path.clone();
         drop(directory);

@@ -57,6 +57,15 @@ pub(crate) enum Error {
     #[error("cargo metadata told no target directory: run this as `cargo xtask` inside the workspace")]
     NoTarget,
 
+    #[error("cannot make keys and certificates for the cluster: {0}")]
+    Certificates(#[from] rcgen::Error),
+
+    #[error("{0:?} is not a user: write NAME:PASSWORD, in letters, digits and -._ alone")]
+    User(String),
+
+    #[error("clusters that outlive this command need Linux: their processes are told apart by what /proc says of them")]
+    NotLinux,
+
     #[error("the smoke test failed: {0}")]
     Smoke(String),
 

@@ -13,13 +13,16 @@ pub(crate) struct Folders {
     pub(crate) releases: PathBuf,
     /// One folder for each cluster.
     pub(crate) clusters: PathBuf,
+    /// Programs around foreign clients, as built for `cargo xtask interop`.
+    pub(crate) interop: PathBuf,
 }
 
 impl Folders {
     /// The folders below this workspace's target folder, wherever `CARGO_TARGET_DIR` or cargo's configuration put it.
     pub(crate) fn of_workspace() -> Result<Self> {
-        let kafka = target()?.join("kafka");
-        Ok(Self { releases: kafka.join("jars"), clusters: kafka.join("clusters") })
+        let target = target()?;
+        let (kafka, interop) = (target.join("kafka"), target.join("interop"));
+        Ok(Self { releases: kafka.join("jars"), clusters: kafka.join("clusters"), interop })
     }
 }
 

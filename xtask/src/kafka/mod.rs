@@ -10,15 +10,18 @@
 //!
 //! Never here: a Kafka client of this workspace. What judges them must not depend on them.
 
+mod certificates;
 mod cluster;
 mod command;
 mod config;
+mod connect;
 mod directory;
 mod error;
 mod folders;
 mod identity;
 mod interrupt;
 mod java;
+mod java_client;
 mod log;
 mod node;
 mod plan;
@@ -26,13 +29,16 @@ mod probe;
 mod process;
 mod properties;
 mod release;
+mod security;
 mod smoke;
 mod version;
 
+pub(crate) use certificates::Certificates;
 pub(crate) use cluster::Cluster;
 pub(crate) use command::Command;
-pub(crate) use config::Config;
+pub(crate) use config::{Authorizer, Config, Listener, User};
 pub(crate) use error::{Error, IoContext, Result};
 pub(crate) use folders::Folders;
+pub(crate) use process::{Input, run as run_program};
 pub(crate) use release::Release;
 pub(crate) use version::Version;

@@ -76,6 +76,7 @@ impl Node {
         // Native compression libraries are unpacked there, and a killed JVM leaves them behind.
         command.arg(format!("-Djava.io.tmpdir={}", self.temporary().display()));
         command.args(["Launcher", "node"]).arg(self.properties()).arg(self.plan.data()).arg(cluster_id);
+        command.args(&self.plan.format_arguments);
         command.current_dir(&self.plan.directory).process_group(0);
         command.stdin(Stdio::piped()).stdout(log).stderr(errors);
         let mut child = command.spawn().context(|| "run java".to_owned())?;

@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
+use super::certificates::Certificates;
 use super::properties::Properties;
-use super::{Config, Error, Result};
+use super::{Config, Error, Listener, Result, security};
 
 /// The listener between brokers: plaintext whatever the clients use, so that readiness is probed alike on every cluster.
 const INTERNAL: &str = "INTERNAL";
@@ -25,6 +26,8 @@ pub(crate) struct NodePlan {
     pub(crate) listeners: Vec<(String, SocketAddr)>,
     /// The internal listener of a broker.
     pub(crate) internal: Option<SocketAddr>,
+    /// What `kafka-storage format` is given beyond the usual.
+    pub(crate) format_arguments: Vec<String>,
     pub(crate) properties: Properties,
 }
 
@@ -91,17 +94,28 @@ fn broker(
 ) -> NodePlan {
     let combined = config.brokers == 1;
     let mut plan = node(id, if combined { "broker,controller" } else { "broker" }, directory);
-    let mut bound: Vec<String> = listeners.iter().map(|(name, address)| format!("{name}://{address}")).collect();
-    bound.push(format!("{INTERNAL}://{internal}"));
+    let mut bound: Vec<(&str, SocketAddr)> =
+        listeners.iter().map(|(name, address)| (name.as_str(), *address)).collect();
+    bound.push((INTERNAL, internal));
+    let mut advertised = bound.clone();
+    for (listener, place) in config.listeners.iter().zip(&mut advertised) {
+        place.1 = advertised_address(listener, id).unwrap_or(place.1);
+    }
     if combined {
-        bound.push(format!("{CONTROLLER}://{controller}"));
+        bound.push((CONTROLLER, controller));
     }
     let voter = if combined { id } else { CONTROLLER_ID };
     let properties = &mut plan.properties;
     properties.set("controller.quorum.voters", format!("{voter}@{controller}"));
-    properties.set("listeners", bound.join(","));
+    properties.set("listeners", endpoints(&bound));
+    properties.set("advertised.listeners", endpoints(&advertised));
     properties.set("listener.security.protocol.map", protocol_map(config));
     properties.set("inter.broker.listener.name", INTERNAL);
+    let certificates = Certificates::below(directory);
+    for listener in &config.listeners {
+        security::set_listener(properties, listener, &config.users, &certificates);
+    }
+    set_rack(properties, &config.racks, id);
     plan.listeners = listeners;
     plan.internal = Some(internal);
     finish(config, &mut plan);
@@ -114,6 +128,7 @@ fn node(id: i32, roles: &str, directory: &Path) -> NodePlan {
         directory: directory.join(format!("node-{id}")),
         listeners: Vec::new(),
         internal: None,
+        format_arguments: Vec::new(),
         properties: Properties::default(),
     };
     plan.properties.set("node.id", id);
@@ -121,6 +136,24 @@ fn node(id: i32, roles: &str, directory: &Path) -> NodePlan {
     plan.properties.set("controller.listener.names", CONTROLLER);
     plan.properties.set("log.dirs", plan.data().display());
     plan
+}
+
+/// Where broker `id` tells clients to find this listener, if not where it listens.
+fn advertised_address(listener: &Listener, id: i32) -> Option<SocketAddr> {
+    listener.advertised.get(usize::try_from(id).ok()?.checked_sub(1)?).copied()
+}
+
+fn endpoints(listeners: &[(&str, SocketAddr)]) -> String {
+    listeners.iter().map(|(name, address)| format!("{name}://{address}")).collect::<Vec<_>>().join(",")
+}
+
+/// Racks go round: with two of them, brokers 1 and 3 share the first. Any at all lets followers serve readers (KIP-392).
+fn set_rack(properties: &mut Properties, racks: &[String], id: i32) {
+    let turn = usize::try_from(id - 1).unwrap_or_default();
+    if let Some(rack) = racks.iter().cycle().nth(turn) {
+        properties.set("broker.rack", rack);
+        properties.set("replica.selector.class", "org.apache.kafka.common.replica.RackAwareReplicaSelector");
+    }
 }
 
 fn protocol_map(config: &Config) -> String {
@@ -133,7 +166,9 @@ fn protocol_map(config: &Config) -> String {
 fn finish(config: &Config, plan: &mut NodePlan) {
     let replicas = config.brokers.min(3);
     let in_sync = if replicas == 3 { 2 } else { 1 };
+    plan.format_arguments = security::scram_arguments(config);
     let properties = &mut plan.properties;
+    security::set_authorizer(properties, config.authorizer);
     properties.set("auto.create.topics.enable", false);
     properties.set("num.partitions", 1);
     properties.set("default.replication.factor", replicas);
@@ -163,6 +198,7 @@ fn internal_topics(properties: &mut Properties, replicas: u8, in_sync: u8) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Authorizer;
     use super::*;
 
     fn plan(brokers: u8, properties: &[(&str, &str)]) -> Vec<NodePlan> {
@@ -198,6 +234,38 @@ mod tests {
         assert_lines(&plans[0], &["process.roles=controller", "listeners=CONTROLLER://127.0.0.1:1"]);
         assert_lines(&plans[3], &["process.roles=broker", "controller.quorum.voters=100@127.0.0.1:1"]);
         assert_lines(&plans[3], &["min.insync.replicas=2", "listeners=PLAINTEXT://127.0.0.1:6,INTERNAL://127.0.0.1:7"]);
+    }
+
+    #[test]
+    fn a_proxied_listener_tells_clients_of_the_proxy() {
+        let proxy = vec!["127.0.0.1:91".parse().unwrap(), "127.0.0.1:92".parse().unwrap()];
+        let proxied = Listener { advertised: proxy, ..Listener::sasl_plaintext() };
+        let config = Config { brokers: 2, listeners: vec![Listener::plaintext(), proxied], ..Config::default() };
+        let ports: Vec<u16> = (1..).take(port_count(&config)).collect();
+        let plans = nodes(&config, Path::new("/cluster"), &ports);
+        let bound = "PLAINTEXT://127.0.0.1:5,SASL_PLAINTEXT://127.0.0.1:6,INTERNAL://127.0.0.1:7";
+        let told = "PLAINTEXT://127.0.0.1:5,SASL_PLAINTEXT://127.0.0.1:92,INTERNAL://127.0.0.1:7";
+        assert_lines(&plans[2], &[&format!("listeners={bound}"), &format!("advertised.listeners={told}")]);
+        let map = "PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT";
+        assert_lines(&plans[2], &[&format!("listener.security.protocol.map={map}")]);
+    }
+
+    #[test]
+    fn racks_go_round_and_acls_hold_on_every_node() {
+        let config = Config {
+            brokers: 3,
+            racks: vec!["a".to_owned(), "b".to_owned()],
+            authorizer: Authorizer::Standard,
+            ..Config::default()
+        };
+        let ports: Vec<u16> = (1..).take(port_count(&config)).collect();
+        let plans = nodes(&config, Path::new("/cluster"), &ports);
+        for (plan, rack) in plans[1..].iter().zip(["a", "b", "a"]) {
+            assert_lines(plan, &[&format!("broker.rack={rack}")]);
+        }
+        for plan in &plans {
+            assert_lines(plan, &["super.users=User:ANONYMOUS;User:admin"]);
+        }
     }
 
     #[test]

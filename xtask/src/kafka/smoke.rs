@@ -1,9 +1,11 @@
 //! `cargo xtask kafka smoke`: does the launcher work here? Kafka's own tools write and read, every fault is done to a
 //! broker, and the records must survive.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
-use super::{Cluster, Config, Error, Folders, Release, Result, probe};
+use super::config::{Listener, Mechanism};
+use super::{Cluster, Config, Error, Folders, IoContext, Release, Result, connect, java_client, probe};
 
 const TOPIC: &str = "smoke";
 const RECORDS: usize = 100;
@@ -15,7 +17,10 @@ const VICTIM: i32 = 1;
 pub(crate) fn run(config: &Config, folders: &Folders) -> Result<()> {
     step("jars", || Release::prepare(config.version, folders))?;
     let cluster = step("start", || Cluster::start(config, folders))?;
-    println!("{:>9}  {}", "", cluster.bootstrap_servers());
+    for line in connect::lines(&cluster) {
+        println!("{:>9}  {line}", "");
+    }
+    connect(&cluster)?;
     step("create a topic", || create_topic(&cluster, config.brokers.min(3)))?;
     step("produce", || produce(&cluster))?;
     step("consume", || consume(&cluster))?;
@@ -70,20 +75,44 @@ fn offsets(cluster: &Cluster) -> Result<()> {
     check(ends.sum::<usize>() == RECORDS, || text.clone())
 }
 
+/// Connects to each listener, by each of its mechanisms.
+fn connect(cluster: &Cluster) -> Result<()> {
+    for listener in &cluster.config().listeners {
+        if !listener.security_protocol.has_sasl() {
+            step(&format!("connect to {}", listener.name), || list_topics(cluster, listener, None))?;
+            continue;
+        }
+        for mechanism in &listener.mechanisms {
+            let name = format!("connect to {} by {}", listener.name, mechanism.name());
+            step(&name, || list_topics(cluster, listener, Some(*mechanism)))?;
+        }
+    }
+    Ok(())
+}
+
+fn list_topics(cluster: &Cluster, listener: &Listener, mechanism: Option<Mechanism>) -> Result<()> {
+    let login = mechanism.zip(cluster.config().users.first());
+    let properties = java_client::properties(listener, login, &cluster.certificates())?;
+    let file = cluster.directory().join("client.properties");
+    fs::write(&file, properties.to_string()).context(|| format!("write {}", file.display()))?;
+    let file = file.to_string_lossy();
+    let address = cluster.addresses(&listener.name).first().map(|(_, address)| address.to_string()).unwrap_or_default();
+    let arguments = ["--bootstrap-server", &address, "--command-config", &file, "--list"];
+    cluster.release().tool("TopicCommand", &arguments, None, TOOL_LIMIT).map(drop)
+}
+
 /// A frozen broker takes connections, which the kernel does for it, but never answers.
 fn freeze(cluster: &Cluster) -> Result<()> {
-    let addresses = cluster.addresses("PLAINTEXT");
-    let victim = addresses.iter().find(|(id, _)| *id == VICTIM);
-    let (_, address) = victim.ok_or(Error::UnknownNode(VICTIM))?;
+    let address = cluster.internal_address(VICTIM)?;
     cluster.freeze(VICTIM)?;
-    let frozen = probe::live_brokers(*address).is_err();
+    let frozen = probe::live_brokers(address).is_err();
     cluster.resume(VICTIM)?;
     check(frozen, || "a frozen broker answered".to_owned())?;
-    check(probe::live_brokers(*address).is_ok(), || "a resumed broker did not answer".to_owned())
+    check(probe::live_brokers(address).is_ok(), || "a resumed broker did not answer".to_owned())
 }
 
 fn tool(cluster: &Cluster, name: &str, arguments: &[&str], input: Option<&[u8]>) -> Result<String> {
-    let servers = cluster.bootstrap_servers();
+    let servers = cluster.internal_servers();
     let arguments = [&["--bootstrap-server", &servers], arguments].concat();
     let output = cluster.release().tool(name, &arguments, input, TOOL_LIMIT)?;
     Ok(String::from_utf8_lossy(&output).into_owned())

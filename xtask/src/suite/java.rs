@@ -1,13 +1,12 @@
 //! Java's console tools read what we wrote, and we read what they wrote: compared by digest.
 
-use bytes::Bytes;
 use kafka_conn::{Header, Message};
 use kafka_protocol::records::Compression;
 use kafka_reader::{Reader, ReaderConfig};
-use sha2::{Digest as _, Sha256};
 
 use super::round_trip::Sent;
 use super::{Failure, Scenario, Target, Text, check, scenario};
+use crate::interop::lines::{Line, digest, printed_form};
 
 /// Lines that Java writes; a JVM takes its time.
 const LINES: usize = 20_000;
@@ -37,50 +36,11 @@ pub(super) async fn reads(target: &Target, topic: &str, sent: &Sent) -> Result<(
     let printed = String::from_utf8(target.tool("ConsoleConsumer", arguments, None).await?)?;
     let mut lines = printed.lines().map(Line::parse).collect::<Result<Vec<_>, _>>()?;
     lines.sort_by_key(|line| (line.partition, line.offset));
-    let java = digest(lines.iter().map(|line| line.text));
+    let java = digest(lines.iter().map(|line| line.text.as_str()));
     let ours = sent.iter().flatten().map(printed_form).collect::<Vec<_>>();
     let ours = digest(ours.iter().map(String::as_str));
     check(lines.len() == count, || format!("Java read {} messages of {count}", lines.len()))?;
     check(java == ours, || format!("Java read {java}, we wrote {ours}"))
-}
-
-/// A line of the console consumer: `Partition:P`, `Offset:N`, then headers, key and value.
-struct Line<'a> {
-    partition: i32,
-    offset: i64,
-    text: &'a str,
-}
-
-impl<'a> Line<'a> {
-    fn parse(line: &'a str) -> Result<Self, Failure> {
-        let mut parts = line.splitn(3, '\t');
-        let mut part = |name: &str| {
-            let part = parts.next().and_then(|part| part.strip_prefix(name));
-            part.ok_or_else(|| format!("not a line of the console consumer: {line:?}"))
-        };
-        let (partition, offset) = (part("Partition:")?.parse()?, part("Offset:")?.parse()?);
-        Ok(Self { partition, offset, text: part("")? })
-    }
-}
-
-/// Headers, key and value of a message as Java's tools print and read them.
-fn printed_form(message: &Message) -> String {
-    let text = |bytes: &Option<Bytes>| match bytes {
-        Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        None => "null".to_owned(),
-    };
-    let headers = message.headers.iter().map(|header| format!("{}:{}", header.key, text(&header.value)));
-    let headers = headers.collect::<Vec<_>>().join(",");
-    format!("{headers}\t{}\t{}", text(&message.key), text(&message.value))
-}
-
-fn digest<'a>(lines: impl Iterator<Item = &'a str>) -> String {
-    let mut digest = Sha256::new();
-    for line in lines {
-        digest.update(line);
-        digest.update("\n");
-    }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Java's console producer writes lines; what we read is the same.

@@ -19,7 +19,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::kafka;
-pub(crate) use target::Target;
+pub(crate) use target::{Target, create};
 pub(crate) use text::Text;
 
 /// Why a scenario failed.
@@ -105,6 +105,6 @@ fn run_one(target: &Target, scenario: Scenario) -> Result<Result<(), Failure>, k
 }
 
 /// Fails with a text where a condition does not hold.
-fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Failure> {
+pub(crate) fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Failure> {
     if holds { Ok(()) } else { Err(otherwise().into()) }
 }

@@ -1,0 +1,67 @@
+// Command interop is franz-go and kafka-go as console producers and consumers, in the text format of Java's own (see
+// xtask/src/interop/lines.rs).
+//
+//	interop franz-go|kafka-go write BROKERS TOPIC CODEC < lines     headers, key, value
+//	interop franz-go|kafka-go read  BROKERS TOPIC COUNT > lines     partition, offset, headers, key, value
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// client is what both libraries are made to do.
+type client interface {
+	// write sends the messages, in order within a partition, and returns when all are acknowledged.
+	write(ctx context.Context, brokers []string, topic, codec string, messages []message) error
+	// read calls each with the first count messages of the topic, from its beginning, in order within a partition.
+	read(ctx context.Context, brokers []string, topic string, count int, each func(message)) error
+}
+
+var clients = map[string]client{"franz-go": franz{}, "kafka-go": kafkaGo{}}
+
+const limit = 2 * time.Minute
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(arguments []string) error {
+	if len(arguments) != 5 {
+		return errors.New("CLIENT write BROKERS TOPIC CODEC, or CLIENT read BROKERS TOPIC COUNT")
+	}
+	client, ok := clients[arguments[0]]
+	if !ok {
+		return fmt.Errorf("no client %q", arguments[0])
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	brokers, topic := strings.Split(arguments[2], ","), arguments[3]
+	switch arguments[1] {
+	case "write":
+		messages, err := parseLines(os.Stdin)
+		if err != nil {
+			return err
+		}
+		return client.write(ctx, brokers, topic, arguments[4], messages)
+	case "read":
+		count, err := strconv.Atoi(arguments[4])
+		if err != nil {
+			return err
+		}
+		out := newPrinter(os.Stdout)
+		if err := client.read(ctx, brokers, topic, count, out.print); err != nil {
+			return err
+		}
+		return out.flush()
+	}
+	return fmt.Errorf("no operation %q", arguments[1])
+}
