@@ -5,6 +5,7 @@ mod demo;
 mod interop;
 mod kafka;
 mod oracle;
+mod proxy;
 mod schema;
 mod suite;
 mod test;

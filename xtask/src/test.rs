@@ -78,10 +78,11 @@ impl Arguments {
             let counts = suite::run(&target?, filter)?;
             sum.passed += counts.passed;
             sum.failed += counts.failed;
+            sum.skipped += counts.skipped;
         }
         println!("\n{sum}");
         match sum {
-            Counts { failed: 0, passed: 0 } => Err(Error::NoScenario(filter.to_owned())),
+            Counts { failed: 0, passed: 0, skipped: 0 } => Err(Error::NoScenario(filter.to_owned())),
             Counts { failed: 0, .. } => self.interop(),
             Counts { failed, .. } => Err(Error::Scenarios(failed)),
         }

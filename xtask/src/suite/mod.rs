@@ -8,6 +8,7 @@
 //! are bounded, and so is the scenario as a whole.
 
 mod command;
+mod faults;
 mod java;
 mod offsets;
 mod round_trip;
@@ -25,16 +26,22 @@ pub(crate) use text::Text;
 /// Why a scenario failed.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// How many scenarios went well, and how many did not.
+/// What a scenario needs, and the target lacks: it was not tried.
+#[derive(Debug, thiserror::Error)]
+#[error("needs {0}")]
+pub(crate) struct Skipped(pub(crate) &'static str);
+
+/// How many scenarios went well, how many did not, and how many were not tried.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) passed: usize,
     pub(crate) failed: usize,
+    pub(crate) skipped: usize,
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} passed, {} failed", self.passed, self.failed)
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
     }
 }
 
@@ -57,6 +64,10 @@ pub(crate) fn run(target: &Target, filter: &str) -> Result<Counts, kafka::Error>
                 println!("test {name} ... ok ({seconds:.1} s)");
                 counts.passed += 1;
             }
+            Err(failure) if failure.is::<Skipped>() => {
+                println!("test {name} ... SKIPPED: it {failure}");
+                counts.skipped += 1;
+            }
             Err(failure) => {
                 println!("test {name} ... FAILED ({seconds:.1} s)\n    {failure}");
                 counts.failed += 1;
@@ -75,6 +86,7 @@ fn scenarios() -> Vec<(String, Scenario)> {
     all.extend(topics::scenarios());
     all.extend(offsets::scenarios());
     all.extend(round_trip::scenarios());
+    all.extend(faults::scenarios());
     all.extend(java::scenarios());
     all.extend(command::scenarios());
     all

@@ -1,15 +1,17 @@
 //! What the suites run against.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use kafka_admin::{Admin, Apply, NewTopic};
-use kafka_conn::{BrokerAddress, Transport, TransportConfig};
+use kafka_conn::{BrokerAddress, Dialer, Transport, TransportConfig};
 
-use super::Failure;
-use crate::kafka::{self, Cluster, Config, Folders, Release, Version};
+use super::{Failure, Skipped};
+use crate::kafka::{self, Cluster, Config, Folders, IoContext as _, Listener, Release, Version};
+use crate::proxy::{Doors, Proxy, Rule};
 
 /// A cluster, and Java's tools to judge beside it.
 #[derive(Clone, Debug)]
@@ -21,17 +23,28 @@ struct Inner {
     bootstrap: String,
     release: Release,
     topics: AtomicU32,
-    /// Held for its end: the cluster ends with it.
-    _cluster: Option<Cluster>,
+    /// The cluster and the proxy before it, where they are ours: the cluster ends with this value.
+    own: Option<Own>,
 }
 
+#[derive(Debug)]
+struct Own {
+    cluster: Cluster,
+    doors: Doors,
+}
+
+/// The listener whose clients are told of the proxy.
+const PROXIED: &str = "PROXIED";
+
 impl Target {
-    /// Starts a cluster of one broker.
+    /// Starts a cluster of one broker, with a proxy before one of its listeners.
     pub(crate) fn start(version: Version) -> Result<Self, kafka::Error> {
-        let config = Config { version, ..Config::default() };
+        let doors = Doors::bind(1).context(|| "open the ports of the proxy".to_owned())?;
+        let proxied = Listener { name: PROXIED.to_owned(), advertised: doors.addresses(), ..Listener::plaintext() };
+        let config = Config { version, listeners: vec![Listener::plaintext(), proxied], ..Config::default() };
         let cluster = Cluster::start(&config, &Folders::of_workspace()?)?;
         let (release, bootstrap) = (cluster.release().clone(), cluster.bootstrap_servers());
-        Ok(Self::new(format!("Kafka {version}"), bootstrap, release, Some(cluster)))
+        Ok(Self::new(format!("Kafka {version}"), bootstrap, release, Some(Own { cluster, doors })))
     }
 
     /// Takes a cluster that runs already, with the newest release's tools.
@@ -40,8 +53,8 @@ impl Target {
         Ok(Self::new("an existing cluster".to_owned(), bootstrap, release, None))
     }
 
-    fn new(name: String, bootstrap: String, release: Release, cluster: Option<Cluster>) -> Self {
-        Self(Arc::new(Inner { name, bootstrap, release, topics: AtomicU32::new(0), _cluster: cluster }))
+    fn new(name: String, bootstrap: String, release: Release, own: Option<Own>) -> Self {
+        Self(Arc::new(Inner { name, bootstrap, release, topics: AtomicU32::new(0), own }))
     }
 
     /// `host:port` of the brokers, separated by commas.
@@ -53,6 +66,25 @@ impl Target {
     pub(crate) async fn transport(&self) -> Result<Transport, Failure> {
         let bootstrap = BrokerAddress::parse_list(&self.0.bootstrap)?;
         Ok(Transport::connect(TransportConfig { bootstrap, ..TransportConfig::default() }).await?)
+    }
+
+    /// A proxy before the cluster, which ends with the value, and a transport through it. Nothing goes wrong before the
+    /// transport is connected.
+    pub(crate) async fn transport_through_proxy(
+        &self,
+        seed: u64,
+        rules: Vec<Rule>,
+    ) -> Result<(Proxy, Transport), Failure> {
+        let Some(Own { cluster, doors }) = &self.0.own else {
+            return Err(Skipped("brokers that advertise our proxy").into());
+        };
+        let proxy = doors.serve(&cluster.addresses(PROXIED), seed)?;
+        let bootstrap = BrokerAddress::parse_list(&comma_separated(&doors.addresses()))?;
+        let dialer = Dialer { timeout: DIAL_LIMIT, ..Dialer::default() };
+        let config = TransportConfig { bootstrap, dialer, ..TransportConfig::default() };
+        let transport = Transport::connect(config).await?;
+        proxy.set_rules(rules);
+        Ok((proxy, transport))
     }
 
     /// A name that no other topic of this cluster has.
@@ -98,6 +130,10 @@ impl Target {
     }
 }
 
+fn comma_separated(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
 /// Makes a topic with a replica of each partition, and waits until its leaders are known.
 pub(crate) async fn create(admin: &Admin, name: &str, partitions: i32) -> Result<(), Failure> {
     let topics = [NewTopic::new(name, partitions, 1)];
@@ -107,6 +143,8 @@ pub(crate) async fn create(admin: &Admin, name: &str, partitions: i32) -> Result
     Ok(admin.clone().with_timeout(LEADERS_LIMIT).wait_for_leaders(&[name]).await?)
 }
 
+/// A connection that a fault stalls is given up after this.
+const DIAL_LIMIT: Duration = Duration::from_secs(2);
 const LEADERS_LIMIT: Duration = Duration::from_secs(30);
 const TOOL_LIMIT: Duration = Duration::from_secs(120);
 
