@@ -1,16 +1,20 @@
 //! What can go wrong between a client and its brokers: one type, its kinds, and what they mean for the caller.
 
+mod kind;
+mod step;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use kafka_protocol::{ApiKey, DecodeError, EncodeError, ErrorCode};
 use smol_str::SmolStr;
 
+pub use kind::ErrorKind;
+pub use step::Step;
+
 use crate::address::{AddressError, BrokerAddress};
-use crate::cluster::BrokerId;
 use crate::coordinator::CoordinatorKind;
 
 /// The result of most functions here.
@@ -83,6 +87,8 @@ impl Error {
             | ErrorKind::Timeout { .. }
             | ErrorKind::ConnectionLost
             | ErrorKind::ClosedDuring { .. }
+            | ErrorKind::NoCredentials { .. }
+            | ErrorKind::SaslExpected
             | ErrorKind::NoLeader
             | ErrorKind::NoBroker
             | ErrorKind::UnknownTopic
@@ -116,6 +122,8 @@ impl Error {
                 | Kind::InvalidFrame { .. }
                 | Kind::OutOfStep { .. }
                 | Kind::NotKafka
+                | Kind::SaslExpected
+                | Kind::Tls
                 | Kind::TlsOnPlain
         )
     }
@@ -130,6 +138,26 @@ impl Error {
             | ErrorKind::UnknownBroker { .. } => true,
             _ => self.is_connection() && !matches!(self.0.kind, ErrorKind::Closed),
         }
+    }
+
+    /// Whether the broker and this client do not agree on who they are, or on how to find out: final, and a matter of
+    /// configuration. What the cause is, the [`kind`](Self::kind) says.
+    pub fn is_authentication(&self) -> bool {
+        use ErrorKind as Kind;
+        matches!(
+            self.0.kind,
+            Kind::AuthenticationFailed { .. }
+                | Kind::CertificateExpired
+                | Kind::ClientCertificateRefused
+                | Kind::ClientCertificateRequired
+                | Kind::InvalidCertificate
+                | Kind::InvalidChallenge { .. }
+                | Kind::MechanismNotOffered { .. }
+                | Kind::SaslNotEnabled
+                | Kind::UnknownCa
+                | Kind::UnprotectedCredentials { .. }
+                | Kind::WrongHostName
+        )
     }
 
     /// Whether certainly no byte of the request was handed to the network, so that sending it again cannot double it.
@@ -184,14 +212,18 @@ impl Error {
 }
 
 impl fmt::Display for Error {
+    /// Broker and request, what happened, and what to try; with `{:#}`, what lies beneath as well: all sources, each
+    /// after a colon.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.0.context, self.0.kind)?;
-        match (&self.0.source, self.0.kind.advice()) {
-            (Some(source), Some(advice)) => write!(f, " ({source}): {advice}"),
-            (Some(source), None) => write!(f, ": {source}"),
-            (None, Some(advice)) => write!(f, ": {advice}"),
-            (None, None) => Ok(()),
+        if let Some(advice) = self.0.kind.advice() {
+            write!(f, "; {advice}")?;
         }
+        if f.alternate() {
+            let sources = std::iter::successors(self.source(), |&source| source.source());
+            sources.take(MAX_SOURCES).try_for_each(|source| write!(f, ": {source}"))?;
+        }
+        Ok(())
     }
 }
 
@@ -214,7 +246,7 @@ impl StdError for Error {
 
 impl From<AddressError> for Error {
     fn from(error: AddressError) -> Self {
-        Self::new(ErrorKind::InvalidAddress).with_source(error).with_unsent()
+        Self::new(ErrorKind::InvalidAddress(error)).with_unsent()
     }
 }
 
@@ -276,207 +308,8 @@ impl fmt::Display for ErrorContext {
     }
 }
 
-/// The kinds of [`Error`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// A broker's answer was an error code.
-    #[error("the broker answered {0}")]
-    Broker(ErrorCode),
-    /// The broker is older than Kafka 2.1, the oldest that this client speaks with.
-    #[error("the broker is older than Kafka 2.1: of {api} it speaks versions {min} to {max} only")]
-    BrokerTooOld {
-        /// The API that shows it.
-        api: ApiKey,
-        /// The oldest version that the broker has.
-        min: i16,
-        /// The newest version that the broker has.
-        max: i16,
-    },
-    /// The connection, or the transport, was closed from this side.
-    #[error("it was closed")]
-    Closed,
-    /// The broker closed the connection while it was being set up.
-    #[error("the connection was closed during {step}")]
-    ClosedDuring {
-        /// What was being done.
-        step: Step,
-    },
-    /// The connection is gone. Whether a request in flight took effect is not known, unless the error says
-    /// [`is_unsent`](Error::is_unsent).
-    #[error("the connection was lost")]
-    ConnectionLost,
-    /// An answer that is not what the protocol says.
-    #[error("the answer could not be read")]
-    Decode,
-    /// The host name has no address.
-    #[error("the host name could not be resolved")]
-    Dns,
-    /// A request that its version cannot carry.
-    #[error("the request cannot be written")]
-    Encode,
-    /// The broker announced a frame that is larger than allowed.
-    #[error("a frame of {size} bytes was announced, the most allowed here is {limit}")]
-    FrameTooLarge {
-        /// What the broker announced, in bytes.
-        size: u64,
-        /// The limit, in bytes.
-        limit: u64,
-    },
-    /// Text that is not a broker's address.
-    #[error("invalid address")]
-    InvalidAddress,
-    /// A configuration that cannot work.
-    #[error("invalid configuration: {0}")]
-    InvalidConfig(&'static str),
-    /// The broker sent a frame with a negative size, or one too short for its header.
-    #[error("a frame of {size} bytes was announced")]
-    InvalidFrame {
-        /// What the broker announced, in bytes.
-        size: i32,
-    },
-    /// Not one broker of the cluster, nor of those given at the start, could be reached. The source is the failure of
-    /// the last one tried.
-    #[error("no broker could be reached")]
-    NoBroker,
-    /// The partition has no leader at the moment.
-    #[error("the partition has no leader")]
-    NoLeader,
-    /// An HTTP server answers there.
-    #[error("an HTTP server answered")]
-    NotKafka,
-    /// An answer to a request that was not made, or not the next one.
-    #[error("an answer came for request {actual}, expected was {}", Expected(*expected))]
-    OutOfStep {
-        /// The correlation id of the oldest request in flight; `None` where there is none.
-        expected: Option<i32>,
-        /// The correlation id of the answer.
-        actual: i32,
-    },
-    /// Nothing listens there.
-    #[error("the connection was refused")]
-    Refused,
-    /// A request that no frame can hold. The connection is not harmed.
-    #[error("a request of {size} bytes cannot be sent, {limit} is the most")]
-    RequestTooLarge {
-        /// The size of the request, in bytes.
-        size: u64,
-        /// The most that a frame holds, in bytes.
-        limit: u64,
-    },
-    /// Time ran out.
-    #[error("timed out during {step}{}", After(*after))]
-    Timeout {
-        /// What was being waited for.
-        step: Step,
-        /// How long the wait was allowed to be.
-        after: Option<Duration>,
-    },
-    /// The broker speaks TLS on this port, and this client was told not to.
-    #[error("the broker answered with TLS, this connection is plain text")]
-    TlsOnPlain,
-    /// The broker's answer leaves out what was asked for.
-    #[error("the broker's answer says nothing of it")]
-    Unanswered,
-    /// The cluster, as it was last described, has no such broker; it may be down.
-    #[error("the cluster has no broker {id} at the moment")]
-    UnknownBroker {
-        /// The broker's id.
-        id: BrokerId,
-    },
-    /// The partition's index is not one of its topic's.
-    #[error("the topic has no such partition")]
-    UnknownPartition,
-    /// The cluster has no such topic, or this client may not see it.
-    #[error("the topic does not exist")]
-    UnknownTopic,
-    /// The host could not be reached for another reason; the source says which.
-    #[error("could not connect")]
-    Unreachable,
-    /// Client and broker have no version of the API in common.
-    #[error("the broker has no version of {api} that this client can use")]
-    VersionUnsupported {
-        /// The API.
-        api: ApiKey,
-    },
-}
-
-impl ErrorKind {
-    /// What to try, where something can be said. Causes that are guesses say so.
-    fn advice(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::BrokerTooOld { .. } => "upgrade the broker to 2.1 or newer",
-            Self::ClosedDuring { step: Step::ApiVersions } => {
-                "the likely cause, inferred, is a port that expects TLS or SASL, a broker older than 0.10, or no Kafka \
-                 at all; check the port and its listener's security protocol"
-            }
-            Self::Dns => "check the name, and the resolver of this machine",
-            Self::FrameTooLarge { .. } => {
-                "check that a Kafka broker answers on this port, and raise the limit if the answer is real"
-            }
-            Self::InvalidFrame { .. } => "check that a Kafka broker answers on this port",
-            Self::NoBroker => "check the addresses, and that one of the brokers is up",
-            Self::NoLeader => "its brokers may be down, or an election under way; try again later",
-            Self::NotKafka => "this is no Kafka port; brokers listen on 9092 unless told otherwise",
-            Self::Refused => "check host and port, and that the broker is up",
-            Self::Timeout { step: Step::Connect, .. } => "check host and port, and firewalls in between",
-            Self::Timeout { step: Step::ApiVersions, .. } => {
-                "something accepts connections there but does not answer; check that it is a Kafka broker"
-            }
-            Self::TlsOnPlain => "use the listener's plain-text port, or configure TLS",
-            Self::UnknownTopic => "check the name, create the topic, or check the permission to describe it",
-            Self::VersionUnsupported { .. } => "the feature needs another broker version",
-            _ => return None,
-        })
-    }
-}
-
-/// A step in the life of a connection, for errors that name one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Step {
-    /// Asking the broker which versions it speaks: the first request on a connection.
-    ApiVersions,
-    /// Waiting for the answer to a call.
-    Call,
-    /// Resolving the name and opening the socket.
-    Connect,
-    /// Finding the coordinator of a group or transactional id.
-    Coordinator,
-    /// Waiting for the cluster's metadata.
-    Metadata,
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ApiVersions => "version negotiation (ApiVersions)",
-            Self::Call => "a call",
-            Self::Connect => "connecting",
-            Self::Coordinator => "the search for the coordinator",
-            Self::Metadata => "the wait for metadata",
-        })
-    }
-}
-
-struct After(Option<Duration>);
-
-impl fmt::Display for After {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |after| write!(f, " after {after:.1?}"))
-    }
-}
-
-struct Expected(Option<i32>);
-
-impl fmt::Display for Expected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(id) => write!(f, "{id}"),
-            None => f.write_str("none"),
-        }
-    }
-}
+/// Errors under errors: more than this is a loop.
+const MAX_SOURCES: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -36,8 +36,12 @@ mod metadata;
 mod pool;
 mod resolve;
 mod route;
+pub mod sasl;
+mod secret;
 pub mod session;
 mod task;
+#[cfg(feature = "tls-no-provider")]
+mod tls;
 mod transport;
 
 pub use address::{AddressError, AddressErrorKind, BrokerAddress};
@@ -45,10 +49,13 @@ pub use backoff::{Backoff, Pauses};
 pub use call::{Body, CallOptions, RawRequest, RawResponse};
 pub use cluster::{Broker, BrokerId, Cluster, LeaderHint, Partition, Topic};
 pub use connection::{Connection, PendingResponse};
-pub use connector::{ConnectOptions, Connector, Stream, TcpConnector};
+pub use connector::{ConnectOptions, Connector, Resolver, Stream, SystemResolver, TcpConnector};
 pub use coordinator::CoordinatorKind;
 pub use dialer::{ConnectionLimits, Dialer};
 pub use error::{Error, ErrorContext, ErrorKind, Result, Step};
 pub use message::{Header, Message};
 pub use route::{Lane, Route};
+pub use secret::Secret;
+#[cfg(feature = "tls-no-provider")]
+pub use tls::{ClientCertificate, Pem, Roots, Tls, TlsConfig};
 pub use transport::{Transport, TransportConfig};
