@@ -34,11 +34,14 @@ enum Chore {
     /// Run real Apache Kafka from its Maven artifacts (needs a JDK and Maven, no Docker)
     #[command(subcommand)]
     Kafka(kafka::Command),
-    /// Let Apache Kafka's own classes judge messages and record batches that we wrote (needs a JDK and Maven)
+    /// Let Apache Kafka's own classes judge messages, record batches and assignments of ours (needs a JDK and Maven)
     Oracle {
         /// What the random messages are made from
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Only the assignors of consumer groups
+        #[arg(long)]
+        assignors: bool,
         /// Messages of each version of each message, and record batches of each form
         #[arg(long, default_value_t = 20)]
         count: usize,
@@ -71,7 +74,8 @@ fn run(chore: Chore) -> Result<(), Box<dyn Error>> {
         Chore::Demo(arguments) => arguments.run()?,
         Chore::Interop(arguments) => arguments.run()?,
         Chore::Kafka(command) => command.run()?,
-        Chore::Oracle { seed, count } => oracle::run(seed, count)?,
+        Chore::Oracle { seed, assignors: true, .. } => oracle::run_assignors(seed)?,
+        Chore::Oracle { seed, count, .. } => oracle::run(seed, count)?,
         Chore::Schema(command) => command.run()?,
         Chore::Test(arguments) => arguments.run()?,
         Chore::Tidy => tidy::run()?,

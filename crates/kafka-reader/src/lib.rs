@@ -23,6 +23,7 @@
 //! replaced records before its position, it goes on behind them without a word.
 
 mod abort;
+mod assignor;
 mod batch;
 mod chunk;
 mod config;
@@ -36,7 +37,12 @@ mod prefetch;
 mod reader;
 mod session;
 mod stream;
+mod topic_partition;
 
+pub use assignor::{
+    Assignment, Assignor, CooperativeStickyAssignor, GroupMember, GroupTopics, PartitionRacks, RackAffinityAssignor,
+    RangeAssignor, RebalanceProtocol, RoundRobinAssignor, StickyAssignor, Subscription,
+};
 pub use batch::{BatchRecords, FetchedBatch};
 pub use config::{IsolationLevel, Partitions, ReaderConfig, StartOffset};
 pub use error::{Error, ErrorContext, ErrorKind, Result};
@@ -45,3 +51,4 @@ pub use kafka_protocol::records::{BatchDecoder, Record};
 pub use offsets::EndOffsets;
 pub use reader::Reader;
 pub use stream::Messages;
+pub use topic_partition::TopicPartition;

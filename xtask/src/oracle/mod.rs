@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! our types ── seeded generator ──▶ lines {api, dir, version, json, hex} ──▶ VectorGen check (Java) ──▶ good, bad
-//!           └─ record batches   ──▶ lines {name, json, hex}              ──▶ RecordGen check (Java) ──▶ good, bad
+//!           ├─ record batches   ──▶ lines {name, json, hex}              ──▶ RecordGen check (Java) ──▶ good, bad
+//!           └─ groups           ──▶ lines {topics, members, assignment}  ──▶ AssignorCheck (Java)   ──▶ good, bad
 //! ```
 //!
 //! Each release judges the versions that it has: the newest first, then the old one that still has what 4.0 removed.
 
+mod assignors;
 mod messages;
 mod programs;
 mod records;
@@ -35,6 +37,10 @@ const OLD: Version = Version { major: 3, minor: 9, patch: 1 };
 
 const MESSAGES: &str = include_str!("../../oracle/VectorGen.java");
 const RECORDS: &str = include_str!("../../oracle/RecordGen.java");
+const ASSIGNORS: &str = include_str!("../../oracle/AssignorCheck.java");
+
+/// Groups that assignors divide.
+const GROUPS: usize = 10_000;
 
 /// Lets Java judge `count` messages of every version of every message, and as many batches of every form and codec.
 pub(crate) fn run(seed: u64, count: usize) -> Result<(), Error> {
@@ -52,6 +58,16 @@ pub(crate) fn run(seed: u64, count: usize) -> Result<(), Error> {
     let release = Release::prepare(OLD, &folders)?;
     let good = Program::compile(&release, "RecordGen", RECORDS)?.check(&records::lines(seed, count))?;
     println!("Kafka {OLD}: {good} buffers of records good, 0 bad");
+    run_assignors(seed)?;
     println!("{} of {all} combinations judged, 0 wrong", all - left.len());
     if left.is_empty() { Ok(()) } else { Err(Error::Unjudged(left.len(), all)) }
+}
+
+/// Lets Java divide the partitions of [`GROUPS`] groups, and compare.
+pub(crate) fn run_assignors(seed: u64) -> Result<(), Error> {
+    let release = Release::prepare(Version::NEWEST, &Folders::of_workspace()?)?;
+    let program = Program::compile(&release, "AssignorCheck", ASSIGNORS)?;
+    let good = program.check(&assignors::lines(seed, GROUPS))?;
+    println!("Kafka {}: {good} groups divided as Java divides them, 0 otherwise", Version::NEWEST);
+    Ok(())
 }
