@@ -44,4 +44,6 @@ pub enum Lane {
     General,
     /// Produce requests.
     Produce,
+    /// Requests of a [`Client`](crate::Client) that the broker may hold back: Fetch, JoinGroup and the like.
+    Waiting,
 }

@@ -4,13 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_protocol::Request;
+use async_trait::async_trait;
+use kafka_protocol::{AnyMessage, Request};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::address::BrokerAddress;
 use crate::backoff::Backoff;
 use crate::call::CallOptions;
+use crate::client::{self, Answer, Repeat};
 use crate::cluster::{Broker, BrokerId, Cluster, LeaderHint, Topic};
 use crate::connection::Connection;
 use crate::coordinator::CoordinatorKind;
@@ -20,6 +22,7 @@ use crate::error::{Error, ErrorKind, Result, Step};
 use crate::lookup::Lookups;
 use crate::metadata::{self, Refresh};
 use crate::pool::Pool;
+use crate::round_trip::{AnyRequest, RoundTrip, SendOptions, downcast};
 use crate::route::{Lane, Route};
 
 /// How a [`Transport`] is made: `TransportConfig { bootstrap, ..TransportConfig::default() }`.
@@ -219,36 +222,57 @@ impl Transport {
         route: Route<'_>,
         options: CallOptions,
     ) -> Result<R::Response> {
-        let timeout = options.timeout.unwrap_or(self.inner.config.dialer.call_timeout);
-        let deadline = after(timeout);
+        let deadline = after(options.timeout.unwrap_or(self.inner.config.dialer.call_timeout));
+        let attempt = Attempt { lane: Lane::General, repeat: Repeat::Refused, options: &options, deadline };
+        let answer = self.call_any(request, route, attempt).await?;
+        downcast(answer).ok_or_else(|| Error::new(ErrorKind::Decode))
+    }
+
+    /// Attempts until there is an answer, no time left, or a failure after which another attempt must not be made.
+    pub(crate) async fn call_any(
+        &self,
+        request: &dyn AnyRequest,
+        route: Route<'_>,
+        attempt: Attempt<'_>,
+    ) -> Result<Box<dyn AnyMessage>> {
         let mut pauses = self.inner.config.backoff.pauses();
         loop {
-            let error = match self.call_once(request, route, &options, deadline).await {
+            let error = match self.call_once(request, route, attempt).await {
                 Err(error) => error,
                 answer => return answer,
             };
             let pause = after(pauses.next_pause());
-            if !may_connect_later(route, &error) || pause >= deadline {
+            if !may_connect_later(route, attempt.repeat, &error) || pause >= attempt.deadline {
                 return Err(error);
             }
             tokio::time::sleep_until(pause).await;
         }
     }
 
-    async fn call_once<R: Request>(
+    /// One attempt.
+    pub(crate) async fn call_once(
         &self,
-        request: &R,
+        request: &dyn AnyRequest,
         route: Route<'_>,
-        options: &CallOptions,
-        deadline: Instant,
-    ) -> Result<R::Response> {
-        let (broker, connection) = self.connection_until(route, Lane::General, deadline).await?;
-        let timeout = Some(deadline.saturating_duration_since(Instant::now()));
-        let answer = connection.call_with(request, CallOptions { timeout, ..options.clone() }).await;
+        attempt: Attempt<'_>,
+    ) -> Result<Box<dyn AnyMessage>> {
+        let (broker, connection) = self.connection_until(route, attempt.lane, attempt.deadline).await?;
+        let answer = request.call_on(&connection, attempt.options_now()).await;
         if let (Err(error), Some(broker)) = (&answer, broker) {
             self.distrust(route, broker, error);
         }
         answer
+    }
+
+    /// One attempt at a request that is not answered.
+    pub(crate) async fn send_once(
+        &self,
+        request: &dyn AnyRequest,
+        route: Route<'_>,
+        attempt: Attempt<'_>,
+    ) -> Result<()> {
+        let (_, connection) = self.connection_until(route, attempt.lane, attempt.deadline).await?;
+        request.send_on(&connection, attempt.options_now()).await
     }
 
     /// A shared connection to where `route` leads.
@@ -302,6 +326,30 @@ impl Transport {
     }
 }
 
+#[async_trait]
+impl RoundTrip for Transport {
+    async fn round_trip(&self, request: &dyn AnyRequest, options: &SendOptions) -> Result<Answer<Box<dyn AnyMessage>>> {
+        client::run(self, request, options).await
+    }
+}
+
+/// How a call is attempted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attempt<'a> {
+    pub(crate) lane: Lane,
+    pub(crate) repeat: Repeat,
+    pub(crate) options: &'a CallOptions,
+    pub(crate) deadline: Instant,
+}
+
+impl Attempt<'_> {
+    /// The options, with what is left of the time.
+    fn options_now(&self) -> CallOptions {
+        let timeout = Some(self.deadline.saturating_duration_since(Instant::now()));
+        CallOptions { timeout, ..self.options.clone() }
+    }
+}
+
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport")
@@ -311,15 +359,15 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// Whether nothing was sent for want of a connection, which there may be soon.
-fn may_connect_later(route: Route<'_>, error: &Error) -> bool {
+/// Whether it failed for want of a connection, which there may be soon, and may be made again.
+fn may_connect_later(route: Route<'_>, repeat: Repeat, error: &Error) -> bool {
     let elsewhere = match error.kind() {
         ErrorKind::NoBroker | ErrorKind::Timeout { step: Step::Connect, .. } => true,
         // Another one may be what the route leads to by then.
         ErrorKind::UnknownBroker { .. } => !matches!(route, Route::Broker(_)),
         _ => error.is_connection(),
     };
-    error.is_unsent() && error.is_retriable() && elsewhere
+    (error.is_unsent() || repeat == Repeat::Safe) && error.is_retriable() && elsewhere
 }
 
 /// Now, and `duration` later.

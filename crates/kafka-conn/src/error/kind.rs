@@ -89,6 +89,9 @@ pub enum ErrorKind {
     /// Text that is not a broker's address.
     #[error("{0}")]
     InvalidAddress(AddressError),
+    /// A request that cannot be sent the way it was.
+    #[error("the request has no place to go to: {0}")]
+    InvalidRequest(&'static str),
     /// A configuration that cannot work; the source may say more.
     #[error("invalid configuration: {0}")]
     InvalidConfig(&'static str),

@@ -39,6 +39,8 @@ pub enum Reply {
     Body(BytesMut),
     /// Closes the connection.
     Hangup,
+    /// Says nothing, and goes on.
+    Nothing,
     /// Says nothing, for ever.
     Silence,
 }
@@ -131,6 +133,7 @@ impl Cluster {
                     match handler(&host, &request) {
                         Reply::Body(body) => peer.answer_bytes(&request, &body).await,
                         Reply::Hangup => return,
+                        Reply::Nothing => {}
                         Reply::Silence => std::future::pending().await,
                     }
                 }
