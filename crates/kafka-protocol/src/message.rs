@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 #[cfg(feature = "json")]
 use crate::engine::json;
-use crate::engine::{Struct, Versions, decode, encode};
+use crate::engine::{Declared, Struct, StructSchema, Versions, decode, encode};
 use crate::{DecodeError, EncodeError, Limits};
 
 /// A Kafka message: a request or response body, a header, or data that Kafka stores or embeds.
@@ -30,7 +30,7 @@ use crate::{DecodeError, EncodeError, Limits};
 /// assert_eq!(MetadataRequest::decode(12, buffer.freeze())?, request);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait Message: Struct + Default + Clone + PartialEq {
+pub trait Message: Declared + Clone + PartialEq {
     /// What kind of message it is, its key and its versions.
     const TYPE: &'static MessageType;
 
@@ -130,6 +130,8 @@ pub struct MessageType {
     pub flexible: Versions,
     /// The versions that brokers only speak when told to (`unstable.api.versions.enable`).
     pub unstable: Versions,
+    /// The facts about its fields.
+    pub(crate) schema: &'static StructSchema,
     /// Makes one at its defaults.
     pub new: fn() -> Box<dyn AnyMessage>,
 }
@@ -137,7 +139,7 @@ pub struct MessageType {
 impl MessageType {
     /// Its name in Kafka's schema: `MetadataRequest`, `RequestHeader`.
     pub fn name(&self) -> &'static str {
-        (self.new)().schema().name
+        self.schema.name
     }
 
     /// As [`Message::decode_within`].
@@ -186,6 +188,11 @@ impl fmt::Debug for MessageType {
             .field("versions", &format_args!("{}", self.versions))
             .finish_non_exhaustive()
     }
+}
+
+/// A message at its defaults, whose type is forgotten.
+pub(crate) fn boxed<M: Message>() -> Box<dyn AnyMessage> {
+    Box::new(M::default())
 }
 
 /// What a message is for.

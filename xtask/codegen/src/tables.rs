@@ -32,18 +32,21 @@ const MODULES_BODY: &str = "
 use crate::{ApiKey, MessageKind, MessageType};
 
 /// The messages that are compiled in.
+#[inline]
 pub fn all() -> impl Iterator<Item = &'static MessageType> {
     MODULES.iter().copied().flatten().copied()
 }
 
 /// The message of an API, such as the request of `Metadata`; or another message by its own name, such as the header
 /// `RequestHeader`. `None` where there is none, or where it is not compiled in.
+#[inline]
 pub fn find(api: &str, kind: MessageKind) -> Option<&'static MessageType> {
     all().find(|message| message.api == api && message.kind == kind)
 }
 
 /// The request or response of an API. `None` where there is none, where it is not compiled in, and for other kinds: the
 /// record types of different topics are the same numbers, so those are in the `TYPES` of the topic's module.
+#[inline]
 pub fn find_key(key: ApiKey, kind: MessageKind) -> Option<&'static MessageType> {
     let kinds = [MessageKind::Request, MessageKind::Response];
     all().find(|message| kinds.contains(&kind) && message.key == Some(key.0) && message.kind == kind)

@@ -45,8 +45,6 @@ impl SlotVisitor for Filler<'_, '_> {
             Stop
         })
     }
-
-    fn stopped_at(&mut self, _index: usize) {}
 }
 
 impl Filler<'_, '_> {

@@ -5,7 +5,8 @@ use smol_str::SmolStr;
 
 use super::encode::TAG_MAX;
 use super::{
-    FieldSchema, Kind, Outcome, Place, RawTaggedField, Slot, SlotVisitor, Stop, Struct, StructSchema, Versions,
+    ArrayPlace, FieldSchema, Kind, Outcome, Place, RawTaggedField, Slot, SlotVisitor, Stop, Struct, StructSchema,
+    Versions,
 };
 use crate::cursor::Cursor;
 use crate::error::Segment;
@@ -22,9 +23,7 @@ pub(crate) fn message(
     let used = prefix(message, facts, version, bytes, limits)?;
     match bytes.len() - used {
         0 => Ok(()),
-        left => {
-            Err(DecodeError::new(DecodeErrorKind::Trailing(left), used).within(Segment::Name(message.schema().name)))
-        }
+        left => Err(DecodeError::new(DecodeErrorKind::Trailing(left), used).within(Segment::Name(facts.name()))),
     }
 }
 
@@ -36,7 +35,7 @@ pub(crate) fn prefix(
     bytes: &Bytes,
     limits: &Limits,
 ) -> Result<usize> {
-    let name = message.schema().name;
+    let name = facts.name();
     if !facts.versions.contains(version) {
         let (min, max) = (facts.versions.min, facts.versions.max);
         return Err(DecodeError::new(DecodeErrorKind::Version { message: name, version, min, max }, 0));
@@ -49,6 +48,7 @@ pub(crate) fn prefix(
         limits,
         promised: 0,
         element_len: 0,
+        begun: 0,
         error: None,
     };
     match message.slots(&mut decoder) {
@@ -70,6 +70,8 @@ struct Decoder<'a> {
     promised: usize,
     /// What each element of the array that is being filled takes at least.
     element_len: usize,
+    /// How many elements of that array have been begun.
+    begun: usize,
     error: Option<DecodeError>,
 }
 
@@ -87,10 +89,6 @@ impl SlotVisitor for Decoder<'_> {
             Stop
         })
     }
-
-    fn stopped_at(&mut self, index: usize) {
-        self.error = self.error.take().map(|error| error.within(Segment::Index(index)));
-    }
 }
 
 impl Decoder<'_> {
@@ -103,6 +101,7 @@ impl Decoder<'_> {
         // An element that is here is no longer to come.
         let element_len = std::mem::take(&mut self.element_len);
         self.promised = self.promised.saturating_sub(element_len);
+        self.begun += 1;
         for (field, slot) in schema.fields.iter().zip(slots.iter_mut()) {
             if field.is_untagged_in(self.version) {
                 self.value(field, slot).map_err(|error| error.within(Segment::Name(field.name)))?;
@@ -160,13 +159,7 @@ impl Decoder<'_> {
                 }
             }
             Slot::Array(array) => match self.length(compact, Prefix::Int32)? {
-                Some(count) => {
-                    let element_len = array.element().min_len(self.version, self.flexible).max(1);
-                    self.promised += self.count(count, element_len)?;
-                    self.element_len = element_len;
-                    self.walk(|decoder| array.fill(count, decoder))?;
-                    self.element_len = 0;
-                }
+                Some(count) => self.array(field, count, *array)?,
                 None => self.null(nullable, || array.set_null())?,
             },
             // A number.
@@ -175,10 +168,24 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// Goes into a struct or an array of structs.
+    fn array(&mut self, field: &FieldSchema, count: usize, array: &mut dyn ArrayPlace) -> Result<()> {
+        let element_len = field.kind.element().map_or(1, |element| element.min_len(self.version, self.flexible).max(1));
+        self.promised += self.count(count, element_len)?;
+        self.element_len = element_len;
+        let begun = std::mem::take(&mut self.begun);
+        let outcome = array.fill(count, self);
+        let failed = std::mem::replace(&mut self.begun, begun);
+        self.element_len = 0;
+        outcome.map_err(|Stop| self.take_error().within(Segment::Index(failed.saturating_sub(1))))
+    }
+
+    /// Goes into a struct.
     #[inline]
     fn walk(&mut self, into: impl FnOnce(&mut Self) -> Outcome) -> Result<()> {
-        into(self).map_err(|Stop| self.take_error())
+        let begun = self.begun;
+        let outcome = into(self);
+        self.begun = begun;
+        outcome.map_err(|Stop| self.take_error())
     }
 
     #[cold]

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{FieldSchema, Initial, Outcome, RawTaggedField, Stop, Struct, StructSchema, Value, ValueVisitor};
+use super::{Array, FieldSchema, Initial, Outcome, RawTaggedField, Stop, Struct, StructSchema, Value, ValueVisitor};
 use crate::error::Segment;
 use crate::{EncodeError, MessageType};
 
@@ -28,12 +28,12 @@ pub(crate) fn len(message: &dyn Struct, facts: &MessageType, version: i16) -> Re
 }
 
 fn run<S: Sink>(message: &dyn Struct, facts: &MessageType, version: i16, sink: S) -> Result<S, EncodeError> {
-    let name = message.schema().name;
+    let name = facts.name();
     if !facts.versions.contains(version) {
         let (min, max) = (facts.versions.min, facts.versions.max);
         return Err(EncodeError::Version { message: name, version, min, max });
     }
-    let mut encoder = Encoder { sink, version, flexible: facts.flexible.contains(version), failure: None };
+    let mut encoder = Encoder { sink, version, flexible: facts.flexible.contains(version), begun: 0, failure: None };
     match message.values(&mut encoder) {
         Ok(()) => Ok(encoder.sink),
         Err(Stop) => Err(encoder.take_failure().into_error(name, version)),
@@ -115,6 +115,8 @@ struct Encoder<S> {
     sink: S,
     version: i16,
     flexible: bool,
+    /// How many elements of the array that is being written have been begun.
+    begun: usize,
     failure: Option<Failure>,
 }
 
@@ -172,10 +174,6 @@ impl<S: Sink> ValueVisitor for Encoder<S> {
             Stop
         })
     }
-
-    fn stopped_at(&mut self, index: usize) {
-        self.failure = self.failure.take().map(|failure| failure.within(Segment::Index(index)));
-    }
 }
 
 impl<S: Sink> Encoder<S> {
@@ -185,6 +183,7 @@ impl<S: Sink> Encoder<S> {
         values: &[Value<'_>],
         unknown: &[RawTaggedField],
     ) -> Result<()> {
+        self.begun += 1;
         let mut tagged = unknown.len();
         for (field, value) in schema.fields.iter().zip(values) {
             if !field.versions.contains(self.version) {
@@ -249,16 +248,11 @@ impl<S: Sink> Encoder<S> {
                     self.string(item, compact).map_err(|failure| failure.within(Segment::Index(index)))?;
                 }
             }
-            Value::Struct(value) => self.walk(|encoder| value.values(encoder))?,
+            Value::Struct(value) => self.walk(value)?,
             Value::Nested(nested) => self.nested(field, nested)?,
-            Value::Array(array) => match array.len() {
-                Some(len) => {
-                    self.length(len, compact)?;
-                    self.walk(|encoder| array.each(encoder))?;
-                }
-                None => self.null(field, compact, &NULL_INT32)?,
-            },
-            Value::Bytes(None)
+            Value::Array(Some(array)) => self.array(array, compact)?,
+            Value::Array(None)
+            | Value::Bytes(None)
             | Value::Int8s(None)
             | Value::Int16s(None)
             | Value::Int32s(None)
@@ -271,10 +265,21 @@ impl<S: Sink> Encoder<S> {
         Ok(())
     }
 
-    /// Goes into a struct or an array of structs.
+    fn array(&mut self, array: &dyn Array, compact: bool) -> Result<()> {
+        self.length(array.count(), compact)?;
+        let begun = std::mem::take(&mut self.begun);
+        let outcome = array.each(self);
+        let failed = std::mem::replace(&mut self.begun, begun);
+        outcome.map_err(|Stop| self.take_failure().within(Segment::Index(failed.saturating_sub(1))))
+    }
+
+    /// Goes into a struct.
     #[inline]
-    fn walk(&mut self, into: impl FnOnce(&mut Self) -> Outcome) -> Result<()> {
-        into(self).map_err(|Stop| self.take_failure())
+    fn walk(&mut self, value: &dyn Struct) -> Result<()> {
+        let begun = self.begun;
+        let outcome = value.values(self);
+        self.begun = begun;
+        outcome.map_err(|Stop| self.take_failure())
     }
 
     #[cold]
@@ -302,7 +307,7 @@ impl<S: Sink> Encoder<S> {
         } else if nested.is_none() {
             return Err(Failure::new(Reason::Null));
         }
-        nested.map_or(Ok(()), |nested| self.walk(|encoder| nested.values(encoder)))
+        nested.map_or(Ok(()), |nested| self.walk(nested))
     }
 
     /// The length of bytes or the count of an array. Java counts both in int32; a compact one is written one higher.
@@ -406,7 +411,8 @@ impl<S: Sink> Encoder<S> {
 
     /// A tagged field has its size before it, so it is walked twice.
     fn tagged_field(&mut self, field: &FieldSchema, value: &Value<'_>) -> Result<()> {
-        let mut count = Encoder { sink: Count(0), version: self.version, flexible: self.flexible, failure: None };
+        let mut count =
+            Encoder { sink: Count(0), version: self.version, flexible: self.flexible, begun: 0, failure: None };
         count.value(field, value)?;
         self.size(count.sink.0)?;
         self.value(field, value)
@@ -468,7 +474,7 @@ pub(crate) fn is_initial(field: &FieldSchema, value: &Value<'_>) -> bool {
         Value::Int64s(value) => value.map_or(null, |value| !null && value.is_empty()),
         Value::Uuids(value) => value.map_or(null, |value| !null && value.is_empty()),
         Value::Strings(value) => value.map_or(null, |value| !null && value.is_empty()),
-        Value::Array(value) => value.len().map_or(null, |len| !null && len == 0),
+        Value::Array(value) => value.map_or(null, |value| !null && value.count() == 0),
         Value::Struct(value) => is_all_initial(value),
         Value::Nested(value) => value.map_or(null, |value| !null && is_all_initial(value)),
     }
@@ -487,8 +493,6 @@ fn is_all_initial(value: &dyn Struct) -> bool {
             let initial = schema.fields.iter().zip(values).all(|(field, value)| is_initial(field, value));
             if initial && unknown.is_empty() { Ok(()) } else { Err(Stop) }
         }
-
-        fn stopped_at(&mut self, _index: usize) {}
     }
 
     value.values(&mut AllInitial).is_ok()

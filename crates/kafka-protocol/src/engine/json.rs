@@ -13,7 +13,8 @@ use smol_str::SmolStr;
 
 use super::encode::is_initial;
 use super::{
-    FieldSchema, Outcome, Place, RawTaggedField, Slot, SlotVisitor, Stop, Struct, StructSchema, Value, ValueVisitor,
+    ArrayPlace, FieldSchema, Outcome, Place, RawTaggedField, Slot, SlotVisitor, Stop, Struct, StructSchema, Value,
+    ValueVisitor,
 };
 use crate::error::Segment;
 use crate::{MessageType, Uuid};
@@ -45,12 +46,12 @@ pub(crate) fn write(message: &dyn Struct, version: i16) -> Json {
 
 /// Fills `message`, which is at its defaults, from JSON.
 pub(crate) fn read(message: &mut dyn Struct, facts: &MessageType, version: i16, json: &Json) -> Result<(), JsonError> {
-    let name = message.schema().name;
+    let name = facts.name();
     if !facts.versions.contains(version) {
         let reason = format!("there is no version {version}, only {}", facts.versions);
         return Err(JsonError { path: name.to_owned(), reason });
     }
-    let mut reader = Reader { version, next: vec![json].into_iter(), failure: None };
+    let mut reader = Reader { version, next: std::slice::from_ref(json).iter(), failure: None };
     message.slots(&mut reader).map_err(|Stop| reader.take_failure().within(Segment::Name(name)).into())
 }
 
@@ -84,8 +85,6 @@ impl ValueVisitor for Writer {
         self.done.push(Json::Object(object));
         Ok(())
     }
-
-    fn stopped_at(&mut self, _index: usize) {}
 }
 
 impl Writer {
@@ -101,27 +100,24 @@ impl Writer {
             // JSON has no infinity and no NaN; Java's converter writes them as text, too.
             Value::Float64(value) => Number::from_f64(value).map_or_else(|| value.to_string().into(), Json::Number),
             Value::Uuid(value) => value.to_string().into(),
-            Value::String(value) => value.into(),
+            Value::String(value) => value.map(SmolStr::as_str).into(),
             Value::Bytes(value) => value.map(|bytes| BASE64_STANDARD.encode(bytes)).into(),
-            Value::Int8s(items) => items.into(),
-            Value::Int16s(items) => items.into(),
-            Value::Int32s(items) => items.into(),
-            Value::Int64s(items) => items.into(),
+            Value::Int8s(items) => items.map(Vec::as_slice).into(),
+            Value::Int16s(items) => items.map(Vec::as_slice).into(),
+            Value::Int32s(items) => items.map(Vec::as_slice).into(),
+            Value::Int64s(items) => items.map(Vec::as_slice).into(),
             Value::Uuids(items) => items.map(|items| items.iter().map(Uuid::to_string).collect::<Json>()).into(),
             Value::Strings(items) => items.map(|items| items.iter().map(SmolStr::as_str).collect::<Json>()).into(),
-            Value::Nested(None) => Json::Null,
+            Value::Nested(None) | Value::Array(None) => Json::Null,
             Value::Struct(nested) | Value::Nested(Some(nested)) => {
                 nested.values(self)?;
                 self.done.pop().unwrap_or_default()
             }
-            Value::Array(array) => match array.len() {
-                None => Json::Null,
-                Some(_) => {
-                    let before = self.done.len();
-                    array.each(self)?;
-                    self.done.split_off(before).into()
-                }
-            },
+            Value::Array(Some(array)) => {
+                let before = self.done.len();
+                array.each(self)?;
+                self.done.split_off(before).into()
+            }
         })
     }
 }
@@ -129,7 +125,7 @@ impl Writer {
 /// Reads structs; `next` are the objects of those to come.
 struct Reader<'a> {
     version: i16,
-    next: std::vec::IntoIter<&'a Json>,
+    next: std::slice::Iter<'a, Json>,
     failure: Option<Failure>,
 }
 
@@ -178,10 +174,6 @@ impl SlotVisitor for Reader<'_> {
             self.failure = Some(failure);
             Stop
         })
-    }
-
-    fn stopped_at(&mut self, index: usize) {
-        self.failure = self.failure.take().map(|failure| failure.within(Segment::Index(index)));
     }
 }
 
@@ -239,22 +231,26 @@ impl<'a> Reader<'a> {
             Slot::Int64s(place) => items(place, json, integer)?,
             Slot::Uuids(place) => items(place, json, uuid)?,
             Slot::Strings(place) => items(place, json, string)?,
-            Slot::Struct(place) => self.walk(vec![json], |reader| place.slots(reader))?,
-            Slot::Nested(place) => self.walk(vec![json], |reader| place.set_default().slots(reader))?,
-            Slot::Array(array) => {
-                let elements: Vec<&Json> = elements(json)?.iter().collect();
-                self.walk(elements, |reader| array.fill(reader.next.len(), reader))?;
-            }
+            Slot::Struct(place) => self.walk(json, *place)?,
+            Slot::Nested(place) => self.walk(json, place.set_default())?,
+            Slot::Array(array) => self.array(elements(json)?, *array)?,
         }
         Ok(())
     }
 
-    /// Goes into structs that are to be filled from `objects`.
-    fn walk(&mut self, objects: Vec<&'a Json>, into: impl FnOnce(&mut Self) -> Outcome) -> Result<(), Failure> {
-        let rest = std::mem::replace(&mut self.next, objects.into_iter());
-        let outcome = into(self).map_err(|Stop| self.take_failure());
+    fn array(&mut self, elements: &'a [Json], array: &mut dyn ArrayPlace) -> Result<(), Failure> {
+        let rest = std::mem::replace(&mut self.next, elements.iter());
+        let outcome = array.fill(elements.len(), self);
+        let left = std::mem::replace(&mut self.next, rest).len();
+        let index = elements.len().saturating_sub(left + 1);
+        outcome.map_err(|Stop| self.take_failure().within(Segment::Index(index)))
+    }
+
+    fn walk(&mut self, json: &'a Json, place: &mut dyn Struct) -> Result<(), Failure> {
+        let rest = std::mem::replace(&mut self.next, std::slice::from_ref(json).iter());
+        let outcome = place.slots(self);
         self.next = rest;
-        outcome
+        outcome.map_err(|Stop| self.take_failure())
     }
 
     fn take_failure(&mut self) -> Failure {

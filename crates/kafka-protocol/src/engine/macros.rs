@@ -17,6 +17,7 @@ macro_rules! structure {
         }
 
         impl Default for $name {
+            #[inline]
             fn default() -> Self {
                 Self {
                     $($field: $crate::engine::initial!($($initial)?),)*
@@ -26,17 +27,14 @@ macro_rules! structure {
         }
 
         impl std::fmt::Debug for $name {
+            #[inline]
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 $crate::engine::debug::write(self, f)
             }
         }
 
-        impl $crate::engine::Struct for $name {
-            fn schema(&self) -> &'static $crate::engine::StructSchema {
-                Self::schema_of()
-            }
-
-            fn schema_of() -> &'static $crate::engine::StructSchema {
+        impl $crate::engine::Declared for $name {
+            const SCHEMA: &'static $crate::engine::StructSchema = {
                 #[allow(unused_imports, reason = "a struct without fields needs none")]
                 use $crate::engine::{Field, at};
                 static SCHEMA: $crate::engine::StructSchema = $crate::engine::StructSchema {
@@ -44,19 +42,23 @@ macro_rules! structure {
                     fields: &[$($facts.of(<$type as Field>::KIND)),*],
                 };
                 &SCHEMA
-            }
+            };
+        }
 
+        impl $crate::engine::Struct for $name {
+            #[inline]
             fn slots(&mut self, visitor: &mut dyn $crate::engine::SlotVisitor) -> $crate::engine::Outcome {
                 visitor.structure(
-                    Self::schema_of(),
+                    <Self as $crate::engine::Declared>::SCHEMA,
                     &mut [$($crate::engine::Field::slot(&mut self.$field)),*],
                     &mut self.unknown_tagged_fields,
                 )
             }
 
+            #[inline]
             fn values(&self, visitor: &mut dyn $crate::engine::ValueVisitor) -> $crate::engine::Outcome {
                 visitor.structure(
-                    Self::schema_of(),
+                    <Self as $crate::engine::Declared>::SCHEMA,
                     &[$($crate::engine::Field::value(&self.$field)),*],
                     &self.unknown_tagged_fields,
                 )
@@ -87,7 +89,8 @@ macro_rules! message {
                 versions: $crate::Versions::new($min, $max),
                 flexible: $crate::engine::since!($($flexible)?),
                 unstable: $crate::engine::since!($($unstable)?),
-                new: || Box::new(Self::default()),
+                schema: <Self as $crate::engine::Declared>::SCHEMA,
+                new: $crate::message::boxed::<Self>,
             };
         }
 
@@ -98,6 +101,7 @@ macro_rules! message {
         /// A message of the newest version.
         #[cfg(feature = "arbitrary")]
         impl<'a> arbitrary::Arbitrary<'a> for $name {
+            #[inline]
             fn arbitrary(source: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
                 <Self as $crate::Message>::arbitrary($max, source)
             }

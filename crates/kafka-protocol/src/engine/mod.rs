@@ -50,21 +50,19 @@ pub struct Stop;
 /// Whether a walk goes on. The error itself stays in the visitor, so that the good case costs nothing.
 pub(crate) type Outcome = Result<(), Stop>;
 
-/// A Kafka struct: its schema, and views of its fields in the order of that schema.
+/// A Kafka struct: views of its fields, in the order of its schema.
 pub trait Struct: fmt::Debug + Send + Sync + 'static {
-    /// The facts about the fields.
-    fn schema(&self) -> &'static StructSchema;
-
-    /// The same, without a value at hand.
-    fn schema_of() -> &'static StructSchema
-    where
-        Self: Sized;
-
     /// Shows all fields to a visitor that fills them.
     fn slots(&mut self, visitor: &mut dyn SlotVisitor) -> Outcome;
 
     /// Shows all fields to a visitor that reads them.
     fn values(&self, visitor: &mut dyn ValueVisitor) -> Outcome;
+}
+
+/// A Kafka struct whose type is known.
+pub trait Declared: Struct + Default {
+    /// The facts about it.
+    const SCHEMA: &'static StructSchema;
 }
 
 /// Fills structs.
@@ -76,9 +74,6 @@ pub trait SlotVisitor {
         slots: &mut [Slot<'_>],
         unknown: &mut Vec<RawTaggedField>,
     ) -> Outcome;
-
-    /// The element at `index` of an array stopped the walk.
-    fn stopped_at(&mut self, index: usize);
 }
 
 /// Reads structs.
@@ -86,9 +81,6 @@ pub trait ValueVisitor {
     /// Reads one struct: `values[i]` belongs to `schema.fields[i]`.
     fn structure(&mut self, schema: &'static StructSchema, values: &[Value<'_>], unknown: &[RawTaggedField])
     -> Outcome;
-
-    /// The element at `index` of an array stopped the walk.
-    fn stopped_at(&mut self, index: usize);
 }
 
 /// A field to fill.
@@ -113,7 +105,7 @@ pub enum Slot<'a> {
     Strings(Place<'a, Vec<SmolStr>>),
     Struct(&'a mut dyn Struct),
     Nested(&'a mut dyn NullableStruct),
-    Array(&'a mut dyn Array),
+    Array(&'a mut dyn ArrayPlace),
 }
 
 /// Where a value goes that some versions allow to be null.
@@ -143,7 +135,8 @@ impl<T> Place<'_, T> {
     }
 }
 
-/// A field to read; `None` is null.
+/// A field to read; `None` is null. What is larger than a number stays where it is: a struct lays out its fields in
+/// little code, and a field that nobody looks at costs nothing.
 #[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
     Bool(bool),
@@ -155,17 +148,17 @@ pub enum Value<'a> {
     Int64(i64),
     Float64(f64),
     Uuid(&'a Uuid),
-    String(Option<&'a str>),
+    String(Option<&'a SmolStr>),
     Bytes(Option<&'a Bytes>),
-    Int8s(Option<&'a [i8]>),
-    Int16s(Option<&'a [i16]>),
-    Int32s(Option<&'a [i32]>),
-    Int64s(Option<&'a [i64]>),
-    Uuids(Option<&'a [Uuid]>),
-    Strings(Option<&'a [SmolStr]>),
+    Int8s(Option<&'a Vec<i8>>),
+    Int16s(Option<&'a Vec<i16>>),
+    Int32s(Option<&'a Vec<i32>>),
+    Int64s(Option<&'a Vec<i64>>),
+    Uuids(Option<&'a Vec<Uuid>>),
+    Strings(Option<&'a Vec<SmolStr>>),
     Struct(&'a dyn Struct),
     Nested(Option<&'a dyn Struct>),
-    Array(&'a dyn Array),
+    Array(Option<&'a dyn Array>),
 }
 
 /// A struct that may be null.
@@ -177,23 +170,35 @@ pub trait NullableStruct: fmt::Debug {
     fn set_default(&mut self) -> &mut dyn Struct;
 }
 
-/// An array of structs, nullable or not.
-pub trait Array: fmt::Debug {
-    /// The number of elements; `None` is null.
-    fn len(&self) -> Option<usize>;
+/// An array of structs.
+pub trait Array {
+    /// The number of elements.
+    fn count(&self) -> usize;
 
-    /// The facts about an element.
-    fn element(&self) -> &'static StructSchema;
+    /// Shows the elements to the visitor, one after the other, until it stops.
+    fn each(&self, visitor: &mut dyn ValueVisitor) -> Outcome;
+}
 
+impl fmt::Debug for dyn Array + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug::write_array(self, f)
+    }
+}
+
+/// An array of structs to fill, nullable or not.
+pub trait ArrayPlace {
     /// Makes it null, where its type has that.
     fn set_null(&mut self);
 
-    /// Replaces what it holds by `count` elements that the visitor fills, one after the other. There is room for all of
-    /// them at once: the visitor vouches for the count.
+    /// Appends `count` elements to an array at its default, that is empty or null, that the visitor fills, one after the other, until it stops. There is
+    /// room for all of them at once: the visitor vouches for the count.
     fn fill(&mut self, count: usize, visitor: &mut dyn SlotVisitor) -> Outcome;
+}
 
-    /// Shows the elements to the visitor, one after the other.
-    fn each(&self, visitor: &mut dyn ValueVisitor) -> Outcome;
+impl fmt::Debug for dyn ArrayPlace + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[…]")
+    }
 }
 
 /// How a Rust type stands for a field.
@@ -242,7 +247,7 @@ impl Field for Uuid {
 
 /// Both forms of a type that may be null: `T` and `Option<T>`.
 macro_rules! places {
-    ($($variant:ident $kind:ident $type:ty, |$value:ident| $view:expr;)*) => {$(
+    ($($variant:ident $kind:ident $type:ty;)*) => {$(
         impl Field for $type {
             const KIND: Kind = Kind::$kind;
 
@@ -253,8 +258,7 @@ macro_rules! places {
 
             #[inline]
             fn value(&self) -> Value<'_> {
-                let $value = self;
-                Value::$variant(Some($view))
+                Value::$variant(Some(self))
             }
         }
 
@@ -268,25 +272,25 @@ macro_rules! places {
 
             #[inline]
             fn value(&self) -> Value<'_> {
-                Value::$variant(self.as_ref().map(|$value| $view))
+                Value::$variant(self.as_ref())
             }
         }
     )*};
 }
 
 places! {
-    String Text SmolStr, |text| text.as_str();
-    Bytes Counted Bytes, |bytes| bytes;
-    Int8s Counted Vec<i8>, |items| items.as_slice();
-    Int16s Counted Vec<i16>, |items| items.as_slice();
-    Int32s Counted Vec<i32>, |items| items.as_slice();
-    Int64s Counted Vec<i64>, |items| items.as_slice();
-    Uuids Counted Vec<Uuid>, |items| items.as_slice();
-    Strings Counted Vec<SmolStr>, |items| items.as_slice();
+    String Text SmolStr;
+    Bytes Counted Bytes;
+    Int8s Counted Vec<i8>;
+    Int16s Counted Vec<i16>;
+    Int32s Counted Vec<i32>;
+    Int64s Counted Vec<i64>;
+    Uuids Counted Vec<Uuid>;
+    Strings Counted Vec<SmolStr>;
 }
 
-impl<T: Struct> Field for T {
-    const KIND: Kind = Kind::Struct(T::schema_of);
+impl<T: Declared> Field for T {
+    const KIND: Kind = Kind::Struct(T::SCHEMA);
 
     #[inline]
     fn slot(&mut self) -> Slot<'_> {
@@ -299,8 +303,8 @@ impl<T: Struct> Field for T {
     }
 }
 
-impl<T: Struct + Default> Field for Option<T> {
-    const KIND: Kind = Kind::Struct(T::schema_of);
+impl<T: Declared> Field for Option<T> {
+    const KIND: Kind = Kind::Struct(T::SCHEMA);
 
     #[inline]
     fn slot(&mut self) -> Slot<'_> {
@@ -313,7 +317,7 @@ impl<T: Struct + Default> Field for Option<T> {
     }
 }
 
-impl<T: Struct + Default> NullableStruct for Option<T> {
+impl<T: Declared> NullableStruct for Option<T> {
     fn set_null(&mut self) {
         *self = None;
     }
@@ -323,8 +327,8 @@ impl<T: Struct + Default> NullableStruct for Option<T> {
     }
 }
 
-impl<T: Struct + Default> Field for Vec<T> {
-    const KIND: Kind = Kind::Counted;
+impl<T: Declared> Field for Vec<T> {
+    const KIND: Kind = Kind::Array(T::SCHEMA);
 
     #[inline]
     fn slot(&mut self) -> Slot<'_> {
@@ -333,12 +337,12 @@ impl<T: Struct + Default> Field for Vec<T> {
 
     #[inline]
     fn value(&self) -> Value<'_> {
-        Value::Array(self)
+        Value::Array(Some(self))
     }
 }
 
-impl<T: Struct + Default> Field for Option<Vec<T>> {
-    const KIND: Kind = Kind::Counted;
+impl<T: Declared> Field for Option<Vec<T>> {
+    const KIND: Kind = Kind::Array(T::SCHEMA);
 
     #[inline]
     fn slot(&mut self) -> Slot<'_> {
@@ -347,64 +351,44 @@ impl<T: Struct + Default> Field for Option<Vec<T>> {
 
     #[inline]
     fn value(&self) -> Value<'_> {
-        Value::Array(self)
+        Value::Array(self.as_ref().map(|elements| elements as &dyn Array))
     }
 }
 
-impl<T: Struct + Default> Array for Vec<T> {
-    fn len(&self) -> Option<usize> {
-        Some(self.len())
-    }
-
-    fn element(&self) -> &'static StructSchema {
-        T::schema_of()
-    }
-
-    fn set_null(&mut self) {}
-
-    fn fill(&mut self, count: usize, visitor: &mut dyn SlotVisitor) -> Outcome {
-        *self = Self::with_capacity(count);
-        for index in 0..count {
-            self.push(T::default());
-            let outcome = self.last_mut().map_or(Ok(()), |element| element.slots(visitor));
-            if outcome.is_err() {
-                visitor.stopped_at(index);
-                return outcome;
-            }
-        }
-        Ok(())
+impl<T: Declared> Array for Vec<T> {
+    fn count(&self) -> usize {
+        self.len()
     }
 
     fn each(&self, visitor: &mut dyn ValueVisitor) -> Outcome {
-        for (index, element) in self.iter().enumerate() {
-            let outcome = element.values(visitor);
-            if outcome.is_err() {
-                visitor.stopped_at(index);
-                return outcome;
+        for element in self {
+            element.values(visitor)?;
+        }
+        Ok(())
+    }
+}
+
+impl<T: Declared> ArrayPlace for Vec<T> {
+    fn set_null(&mut self) {}
+
+    fn fill(&mut self, count: usize, visitor: &mut dyn SlotVisitor) -> Outcome {
+        self.reserve_exact(count);
+        for _ in 0..count {
+            self.push(T::default());
+            if let Some(element) = self.last_mut() {
+                element.slots(visitor)?;
             }
         }
         Ok(())
     }
 }
 
-impl<T: Struct + Default> Array for Option<Vec<T>> {
-    fn len(&self) -> Option<usize> {
-        self.as_ref().map(Vec::len)
-    }
-
-    fn element(&self) -> &'static StructSchema {
-        T::schema_of()
-    }
-
+impl<T: Declared> ArrayPlace for Option<Vec<T>> {
     fn set_null(&mut self) {
         *self = None;
     }
 
     fn fill(&mut self, count: usize, visitor: &mut dyn SlotVisitor) -> Outcome {
         self.insert(Vec::new()).fill(count, visitor)
-    }
-
-    fn each(&self, visitor: &mut dyn ValueVisitor) -> Outcome {
-        self.as_ref().map_or(Ok(()), |elements| elements.each(visitor))
     }
 }

@@ -100,7 +100,7 @@ impl FieldSchema {
     fn min_len(&self, version: i16, flexible: bool) -> usize {
         match self.kind {
             Kind::Struct(_) if self.nullable.contains(version) => 1,
-            Kind::Struct(schema) => schema().min_len(version, flexible),
+            Kind::Struct(schema) => schema.min_len(version, flexible),
             kind => kind.min_len(flexible && !self.inflexible),
         }
     }
@@ -113,20 +113,30 @@ pub enum Kind {
     Fixed(usize),
     /// A string: a length, then its bytes.
     Text,
-    /// Bytes, records or an array: a length or count, then the content.
+    /// Bytes, records or an array of numbers, uuids or strings: a length or count, then the content.
     Counted,
+    /// An array of structs: a count, then the elements.
+    Array(&'static StructSchema),
     /// A struct.
-    Struct(fn() -> &'static StructSchema),
+    Struct(&'static StructSchema),
 }
 
 impl Kind {
+    /// What an array of structs has as its elements.
+    pub(crate) fn element(self) -> Option<&'static StructSchema> {
+        match self {
+            Self::Array(element) => Some(element),
+            _ => None,
+        }
+    }
+
     /// The fewest bytes that one takes; of a struct it depends on more than that.
     pub(crate) fn min_len(self, compact: bool) -> usize {
         match self {
             Self::Fixed(len) => len,
             Self::Text if !compact => 2,
-            Self::Counted if !compact => 4,
-            Self::Text | Self::Counted | Self::Struct(_) => 1,
+            Self::Counted | Self::Array(_) if !compact => 4,
+            Self::Text | Self::Counted | Self::Array(_) | Self::Struct(_) => 1,
         }
     }
 }
