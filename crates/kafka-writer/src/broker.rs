@@ -8,6 +8,7 @@ use kafka_conn::{CallOptions, Connection, Lane, PendingResponse, RawRequest, Rou
 use kafka_protocol::messages::produce::ProduceRequest;
 use kafka_protocol::{ApiKey, ErrorCode};
 use tokio::sync::mpsc;
+use tokio::task::{Id, JoinSet};
 
 use crate::accumulator::{Answer, Failure, MAX_REQUESTS, ProduceBatches};
 use crate::config::{RequiredAcks, WriterConfig};
@@ -31,12 +32,12 @@ struct Started {
 }
 
 impl Broker {
-    /// Starts the task of a broker. It ends when the handle is dropped and everything is answered. At most
+    /// Starts the task of a broker among `tasks`. It ends when the handle is dropped and everything is answered. At most
     /// [`MAX_REQUESTS`] are to be given to it at a time: then the channel has always room.
-    pub(crate) fn spawn(self) -> mpsc::Sender<ProduceBatches> {
+    pub(crate) fn spawn(self, tasks: &mut JoinSet<()>) -> (mpsc::Sender<ProduceBatches>, Id) {
         let (requests, queue) = mpsc::channel(MAX_REQUESTS);
-        tokio::spawn(self.run(queue));
-        requests
+        let task = tasks.spawn(self.run(queue));
+        (requests, task.id())
     }
 
     /// One request at a time is being started, which may take a dial; meanwhile those before it are answered.

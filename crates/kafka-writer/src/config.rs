@@ -10,6 +10,7 @@ use smol_str::SmolStr;
 use tokio::sync::Semaphore;
 
 use crate::balancer::{Balancer, Hash};
+use crate::completed::Completion;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The options of a [`Writer`](crate::Writer). All have defaults that lose nothing:
@@ -27,6 +28,12 @@ pub struct WriterConfig {
     /// Who must have a message before it counts as written. Default [`RequiredAcks::All`] (`acks`, kafka-go
     /// `RequiredAcks`, whose default is none).
     pub required_acks: RequiredAcks,
+    /// Whether brokers recognise what is sent twice, and refuse what comes out of order. Default
+    /// [`Idempotence::Prefer`] (`enable.idempotence`).
+    pub idempotence: Idempotence,
+    /// What may overtake what where there is no idempotence. Default [`Ordering::Strict`]
+    /// (`max.in.flight.requests.per.connection`).
+    pub ordering: Ordering,
     /// Messages in a batch, at most. Default 10,000 (librdkafka `batch.num.messages`, kafka-go `BatchSize`).
     pub batch_messages: usize,
     /// Bytes of a batch, at most, before compression, its header of 61 bytes included; also the limit for one message.
@@ -56,6 +63,10 @@ pub struct WriterConfig {
     pub buffer_bytes: usize,
     /// How long a send waits for metadata and for room, in all. Default 60 s (`max.block.ms`).
     pub max_block: Duration,
+    /// What is called for each batch whose fate is known, in the order of the sends of a partition: for who sends and
+    /// does not await each [`Delivery`](crate::Delivery). It runs in the writer's task and should be quick. Default none
+    /// (kafka-go `Completion`, Java's `Callback`).
+    pub completion: Option<Completion>,
 }
 
 impl Default for WriterConfig {
@@ -64,6 +75,8 @@ impl Default for WriterConfig {
             topic: None,
             balancer: Arc::new(Hash::default()),
             required_acks: RequiredAcks::All,
+            idempotence: Idempotence::Prefer,
+            ordering: Ordering::Strict,
             batch_messages: 10_000,
             batch_bytes: 1 << 20,
             linger: Duration::from_millis(5),
@@ -75,6 +88,7 @@ impl Default for WriterConfig {
             request_timeout: Duration::from_secs(30),
             buffer_bytes: 32 << 20,
             max_block: Duration::from_secs(60),
+            completion: None,
         }
     }
 }
@@ -105,7 +119,19 @@ impl WriterConfig {
         if durations.into_iter().any(|duration| duration > MAX_DURATION) {
             return invalid("a duration is longer than 24 days");
         }
+        if self.idempotence == Idempotence::Require && self.required_acks != RequiredAcks::All {
+            return invalid("idempotence is required, and needs required_acks to be all");
+        }
         self.compressor().map(drop)
+    }
+
+    /// The idempotence that the acknowledgements allow.
+    pub(crate) fn effective_idempotence(&self) -> Idempotence {
+        if self.required_acks == RequiredAcks::All || self.idempotence == Idempotence::Off {
+            return self.idempotence;
+        }
+        tracing::warn!(acks = ?self.required_acks, "without acks=all messages may be lost or doubled: idempotence is off");
+        Idempotence::Off
     }
 
     pub(crate) fn compressor(&self) -> Result<Compressor> {
@@ -119,6 +145,8 @@ impl fmt::Debug for WriterConfig {
         f.debug_struct("WriterConfig")
             .field("topic", &self.topic)
             .field("required_acks", &self.required_acks)
+            .field("idempotence", &self.idempotence)
+            .field("ordering", &self.ordering)
             .field("batch_messages", &self.batch_messages)
             .field("batch_bytes", &self.batch_bytes)
             .field("linger", &self.linger)
@@ -130,6 +158,7 @@ impl fmt::Debug for WriterConfig {
             .field("request_timeout", &self.request_timeout)
             .field("buffer_bytes", &self.buffer_bytes)
             .field("max_block", &self.max_block)
+            .field("completion", &self.completion)
             .finish_non_exhaustive()
     }
 }
@@ -158,6 +187,32 @@ impl RequiredAcks {
     }
 }
 
+/// Whether brokers recognise what is sent twice (KIP-98): the writer numbers its messages, so that one whose answer is
+/// lost can be sent again without being doubled, and five batches of a partition can be under way without one
+/// overtaking another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Idempotence {
+    /// Where the cluster allows it. Where it refuses (by an ACL, or because it is too old) the writer says so in its
+    /// log and its [stats](crate::WriterStats::idempotent), and goes on without. With
+    /// [`required_acks`](WriterConfig::required_acks) other than all it is off.
+    #[default]
+    Prefer,
+    /// Or nothing is written: where the cluster refuses, messages fail.
+    Require,
+    /// No. An answer that is lost may double messages.
+    Off,
+}
+
+/// What may overtake what in a partition where there is no idempotence; with it, nothing ever does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Ordering {
+    /// Nothing: one batch of a partition is under way at a time.
+    #[default]
+    Strict,
+    /// A batch may overtake one that failed and is sent again: five are under way at a time.
+    Relaxed,
+}
+
 /// A batch's header, a record's own few bytes, and something in it.
 const MIN_BATCH_BYTES: usize = 128;
 /// Lengths on the wire are int32, and a request has more than one batch.
@@ -173,6 +228,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn explicit_acks_turn_the_default_idempotence_off() {
+        for (required_acks, idempotence, effective) in [
+            (RequiredAcks::All, Idempotence::Prefer, Idempotence::Prefer),
+            (RequiredAcks::All, Idempotence::Require, Idempotence::Require),
+            (RequiredAcks::One, Idempotence::Prefer, Idempotence::Off),
+            (RequiredAcks::None, Idempotence::Prefer, Idempotence::Off),
+            (RequiredAcks::All, Idempotence::Off, Idempotence::Off),
+        ] {
+            let config = WriterConfig { required_acks, idempotence, ..WriterConfig::default() };
+            assert_eq!(config.effective_idempotence(), effective, "{config:?}");
+        }
+    }
+
+    #[test]
     fn what_cannot_work_is_refused() {
         let base = WriterConfig::default;
         assert!(base().check().is_ok());
@@ -184,6 +253,7 @@ mod tests {
             WriterConfig { buffer_bytes: 1 << 20, ..base() },
             WriterConfig { delivery_timeout: Duration::ZERO, ..base() },
             WriterConfig { linger: Duration::MAX, ..base() },
+            WriterConfig { idempotence: Idempotence::Require, required_acks: RequiredAcks::One, ..base() },
             WriterConfig { compression: Compression::Lz4, compression_level: Some(3), ..base() },
         ] {
             let error = config.check().unwrap_err();

@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 
@@ -55,7 +56,12 @@ impl Future for Delivery {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let index = self.index;
-        self.settled.poll_outcomes(cx).map(|(partition, outcomes)| outcomes.of(partition, index))
+        let Poll::Ready((partition, outcomes)) = self.settled.poll_outcomes(cx) else { return Poll::Pending };
+        let outcome = outcomes.of(partition, index);
+        if outcome.is_err() {
+            self.settled.result.heard.fetch_add(1, Ordering::Relaxed);
+        }
+        Poll::Ready(outcome)
     }
 }
 
@@ -65,27 +71,90 @@ pub(crate) struct BatchResult {
     topic: SmolStr,
     partition: i32,
     outcomes: OnceLock<Outcomes>,
+    /// What applications call their messages, in order; empty where they have no names for them.
+    tags: OnceLock<Box<[u64]>>,
+    /// How many messages' failures somebody has been told.
+    heard: AtomicU32,
+    pending: Mutex<Pending>,
+}
+
+/// A result that is not complete.
+#[derive(Debug, Default)]
+struct Pending {
     /// One for each future that waits, at most: as many as the batch has messages, and those that flush.
-    wakers: Mutex<Vec<Waker>>,
+    wakers: Vec<Waker>,
+    /// What is known of it: as many entries as the batch has parts, in the end.
+    outcomes: Vec<(u32, Result<Option<i64>>)>,
+    /// How often it was split.
+    splits: usize,
 }
 
 impl BatchResult {
     pub(crate) fn new(topic: SmolStr, partition: i32) -> Self {
-        Self { topic, partition, outcomes: OnceLock::new(), wakers: Mutex::new(Vec::new()) }
-    }
-
-    /// Says what became of the batch, and wakes who waits. Only the first word counts.
-    pub(crate) fn settle(&self, outcome: Result<Option<i64>>) {
-        let outcome = outcome.map_err(|error| error.with_partition(&self.topic, self.partition));
-        if self.outcomes.set(Outcomes(vec![(0, outcome)])).is_ok() {
-            let wakers = std::mem::take(&mut *lock(&self.wakers));
-            wakers.into_iter().for_each(Waker::wake);
+        Self {
+            topic,
+            partition,
+            outcomes: OnceLock::new(),
+            tags: OnceLock::new(),
+            heard: AtomicU32::new(0),
+            pending: Mutex::default(),
         }
     }
 
+    pub(crate) fn topic(&self) -> &SmolStr {
+        &self.topic
+    }
+
+    pub(crate) fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    /// There will be one outcome more.
+    pub(crate) fn split(&self) {
+        lock(&self.pending).splits += 1;
+    }
+
+    pub(crate) fn tag(&self, tags: Vec<u64>) {
+        if !tags.is_empty() {
+            let _once = self.tags.set(tags.into());
+        }
+    }
+
+    /// The tags of some of its messages.
+    pub(crate) fn tags(&self, first: u32, messages: u32) -> &[u64] {
+        let (first, messages) = (first as usize, messages as usize);
+        let tags = self.tags.get().map_or(&[][..], |tags| tags);
+        tags.get(first..).map_or(&[], |rest| rest.get(..messages).unwrap_or(rest))
+    }
+
+    /// Says what became of the messages from `first` on, until those of which something else is said. When all is said,
+    /// it wakes who waits.
+    pub(crate) fn settle(&self, first: u32, outcome: Result<Option<i64>>) {
+        let outcome = outcome.map_err(|error| error.with_partition(&self.topic, self.partition));
+        let mut pending = lock(&self.pending);
+        pending.outcomes.push((first, outcome));
+        if pending.outcomes.len() <= pending.splits || self.outcomes.get().is_some() {
+            return;
+        }
+        let mut outcomes = std::mem::take(&mut pending.outcomes);
+        outcomes.sort_by_key(|(first, _)| *first);
+        let wakers = std::mem::take(&mut pending.wakers);
+        // Under the lock: who is about to wait looks again under it.
+        let _first = self.outcomes.set(Outcomes(outcomes));
+        drop(pending);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// How many messages' failures nobody has been told, and the first of the errors. `messages` is how many failed.
+    pub(crate) fn unheard(&self, messages: u32) -> Option<(u32, Error)> {
+        let unheard = messages.checked_sub(self.heard.load(Ordering::Relaxed)).filter(|unheard| *unheard > 0)?;
+        Some((unheard, self.outcomes.get()?.error()?.clone()))
+    }
+
     #[cfg(test)]
-    pub(crate) fn outcome(&self) -> Option<Result<Option<i64>>> {
-        self.outcomes.get().map(|outcomes| outcomes.0[0].1.clone())
+    pub(crate) fn outcome(&self, index: u32) -> Option<Result<Option<i64>>> {
+        let written = |written: Written| written.offset;
+        self.outcomes.get().map(|outcomes| outcomes.of(self.partition, index).map(written))
     }
 }
 
@@ -125,8 +194,8 @@ impl Settling {
 
     fn poll_outcomes(&mut self, cx: &Context<'_>) -> Poll<(i32, &Outcomes)> {
         if self.result.outcomes.get().is_none() {
-            let mut wakers = lock(&self.result.wakers);
-            // Looked at again under the lock: `settle` takes the list only after it has set the outcomes.
+            let wakers = &mut lock(&self.result.pending).wakers;
+            // Looked at again under the lock: `settle` takes the list and sets the outcomes under it.
             if self.result.outcomes.get().is_none() {
                 match self.place.and_then(|place| wakers.get_mut(place)) {
                     Some(waker) => waker.clone_from(cx.waker()),
@@ -167,8 +236,8 @@ mod tests {
         let result = Arc::new(BatchResult::new("t".into(), 7));
         let mut deliveries: Vec<_> = (0..3).map(|index| Delivery::new(Arc::clone(&result), index)).collect();
         assert!(deliveries.iter_mut().all(|delivery| poll(delivery).is_pending()));
-        result.settle(Ok(Some(40)));
-        result.settle(Ok(Some(90)));
+        result.settle(0, Ok(Some(40)));
+        result.settle(0, Ok(Some(90)));
         for (index, delivery) in deliveries.iter_mut().enumerate() {
             let Poll::Ready(Ok(written)) = poll(delivery) else { panic!("not settled") };
             assert_eq!(written, Written { partition: 7, offset: Some(40 + index as i64) });
@@ -182,13 +251,13 @@ mod tests {
         for _ in 0..10 {
             assert!(poll(&mut delivery).is_pending());
         }
-        assert_eq!(lock(&result.wakers).len(), 1);
+        assert_eq!(lock(&result.pending).wakers.len(), 1);
     }
 
     #[test]
     fn an_error_names_the_partition() {
         let result = Arc::new(BatchResult::new("orders".into(), 3));
-        result.settle(Err(Error::new(ErrorKind::Closed)));
+        result.settle(0, Err(Error::new(ErrorKind::Closed)));
         let Poll::Ready(Err(error)) = poll(&mut Delivery::new(result, 0)) else { panic!("not settled") };
         assert_eq!(error.to_string(), "topic \"orders\" partition 3: the writer is closed");
     }

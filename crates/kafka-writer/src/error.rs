@@ -80,6 +80,37 @@ impl Error {
         }
     }
 
+    /// Whether the reason lies in the message, or in those it shared a batch with: others may well be written.
+    pub fn is_message(&self) -> bool {
+        match &self.0.kind {
+            ErrorKind::Encode
+            | ErrorKind::MessageTooLarge { .. }
+            | ErrorKind::NoTopic
+            | ErrorKind::TwoTopics
+            | ErrorKind::UnknownPartition(_) => true,
+            ErrorKind::Broker(code) => MESSAGE_CODES.contains(code),
+            _ => false,
+        }
+    }
+
+    /// Whether the reason lies in the topic: it does not exist, or must not be written to. Messages to others may well be
+    /// written.
+    pub fn is_topic(&self) -> bool {
+        match &self.0.kind {
+            ErrorKind::Metadata => true,
+            ErrorKind::Broker(code) => TOPIC_CODES.contains(code),
+            _ => false,
+        }
+    }
+
+    /// Whether the reason lies in the writer, its configuration, or its end: no message will be written any more.
+    pub fn is_writer(&self) -> bool {
+        matches!(
+            self.0.kind,
+            ErrorKind::Aborted | ErrorKind::Closed | ErrorKind::CloseTimedOut | ErrorKind::InvalidConfig(_)
+        )
+    }
+
     /// Whether time ran out: for room in the buffer, for metadata, or for the delivery.
     pub fn is_timeout(&self) -> bool {
         match self.0.kind {
@@ -130,6 +161,22 @@ impl StdError for Error {
     }
 }
 
+/// Codes that are about the messages of a batch.
+const MESSAGE_CODES: [ErrorCode; 4] = [
+    ErrorCode::MESSAGE_TOO_LARGE,
+    ErrorCode::RECORD_LIST_TOO_LARGE,
+    ErrorCode::INVALID_RECORD,
+    ErrorCode::INVALID_TIMESTAMP,
+];
+
+/// Codes that are about the topic.
+const TOPIC_CODES: [ErrorCode; 4] = [
+    ErrorCode::INVALID_TOPIC_EXCEPTION,
+    ErrorCode::TOPIC_AUTHORIZATION_FAILED,
+    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+    ErrorCode::POLICY_VIOLATION,
+];
+
 /// What became of a message that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {
@@ -143,6 +190,9 @@ pub enum Fate {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
+    /// The writer was [aborted](crate::Writer::abort).
+    #[error("the writer was aborted")]
+    Aborted,
     /// A broker refused the batch.
     #[error("the broker answered {0}")]
     Broker(ErrorCode),
@@ -194,6 +244,10 @@ pub enum ErrorKind {
         /// The [`max_block`](crate::WriterConfig::max_block).
         after: Duration,
     },
+    /// There is no producer id, which [`Idempotence::Require`](crate::Idempotence::Require) needs, or no broker could be
+    /// asked for one; the source says why.
+    #[error("no producer id for idempotent writing")]
+    NoProducerId,
     /// Neither the writer nor the message names a topic.
     #[error("no topic: name it in the writer's configuration or in each message")]
     NoTopic,
@@ -281,6 +335,47 @@ impl WriteErrors {
     /// How many messages failed.
     pub fn count(&self) -> usize {
         self.errors().count()
+    }
+}
+
+/// What a [`flush`](crate::Writer::flush) found: failures whose [`Delivery`](crate::Delivery) nobody has awaited.
+#[derive(Clone, Debug)]
+pub struct FlushErrors {
+    errors: Vec<(Error, u32)>,
+    dropped: u64,
+}
+
+impl FlushErrors {
+    pub(crate) fn new(errors: Vec<(Error, u32)>, dropped: u64) -> Self {
+        Self { errors, dropped }
+    }
+
+    /// The errors, oldest first, each with the number of messages that failed with it. 0 where the writer is closed and
+    /// nothing could be flushed.
+    pub fn errors(&self) -> impl Iterator<Item = (&Error, u64)> {
+        self.errors.iter().map(|(error, messages)| (error, u64::from(*messages)))
+    }
+
+    /// How many messages failed. More than [`errors`](Self::errors) tells of where too many failed between two flushes
+    /// for all errors to be kept.
+    pub fn count(&self) -> u64 {
+        self.errors().map(|(_, messages)| messages).fold(self.dropped, u64::saturating_add)
+    }
+}
+
+impl fmt::Display for FlushErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.count(), self.errors.first()) {
+            (0, Some((error, _))) => error.fmt(f),
+            (count, Some((error, _))) => write!(f, "{count} messages failed, the first known ones because: {error}"),
+            (count, None) => write!(f, "{count} messages failed"),
+        }
+    }
+}
+
+impl StdError for FlushErrors {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.errors.first().map(|(error, _)| error as &(dyn StdError + 'static))
     }
 }
 

@@ -21,24 +21,34 @@ mod accumulator;
 mod balancer;
 mod broker;
 mod buffers;
+mod completed;
 mod config;
 mod delivery;
 mod error;
+mod init_producer_id;
 mod lock;
+mod mutation;
+mod outcome;
 mod partition;
 mod produce;
 mod seal;
 mod sender;
 mod shared;
+mod stats;
 mod topics;
 mod writer;
 
 pub use balancer::{Balancer, Hash, Manual, RoundRobin, fnv1a};
-pub use config::{RequiredAcks, WriterConfig};
+pub use completed::{Completed, Completion};
+pub use config::{Idempotence, Ordering, RequiredAcks, WriterConfig};
 pub use delivery::{Delivery, Written};
-pub use error::{Error, ErrorKind, Fate, Result, SendError, WriteErrors};
+pub use error::{Error, ErrorKind, Fate, FlushErrors, Result, SendError, WriteErrors};
 #[doc(no_inline)]
 pub use kafka_conn::{Backoff, Header, Message};
 #[doc(no_inline)]
 pub use kafka_protocol::records::Compression;
-pub use writer::Writer;
+pub use stats::{Summary, WriterStats};
+pub use writer::{SendOptions, Writer};
+
+#[doc = include_str!("../produce-errors.md")]
+pub mod produce_errors {}

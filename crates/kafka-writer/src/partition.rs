@@ -3,6 +3,7 @@
 //! Sans-IO.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use kafka_protocol::EncodeError;
 use kafka_protocol::records::BatchBuilder;
 use smol_str::SmolStr;
 
+use crate::accumulator::Sequence;
 use crate::buffers::Buffers;
 use crate::delivery::BatchResult;
 use crate::lock::lock;
@@ -29,6 +31,8 @@ pub(crate) struct Partition {
     pub(crate) id: u64,
     pub(crate) topic: SmolStr,
     pub(crate) index: i32,
+    /// Batches that are open, full or on their way.
+    queued: AtomicUsize,
     open: Mutex<Open>,
 }
 
@@ -41,6 +45,8 @@ struct Open {
     watched: bool,
     /// Whether a note about this partition is on its way to the accumulator: never two.
     noted: bool,
+    /// How far the partition has counted, while the accumulator does not watch it.
+    sequence: Sequence,
 }
 
 /// A batch that messages are encoded into.
@@ -48,6 +54,8 @@ struct Open {
 pub(crate) struct OpenBatch {
     pub(crate) builder: BatchBuilder,
     pub(crate) result: Arc<BatchResult>,
+    /// What the application calls its messages; empty as long as it has no names for them.
+    pub(crate) tags: Vec<u64>,
     pub(crate) opened_at: Instant,
     /// What its messages have taken of the writer's buffer, in bytes.
     pub(crate) charged: usize,
@@ -61,6 +69,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) timestamp: i64,
     /// What it takes of the writer's buffer, in bytes. Unless it is as large as a batch may be, it takes no more there.
     pub(crate) charge: usize,
+    /// What the application calls it.
+    pub(crate) tag: Option<u64>,
 }
 
 /// When a batch is full.
@@ -99,7 +109,7 @@ pub(crate) struct Look {
 
 impl Partition {
     pub(crate) fn new(id: u64, topic: SmolStr, index: i32) -> Self {
-        Self { id, topic, index, open: Mutex::new(Open::default()) }
+        Self { id, topic, index, queued: AtomicUsize::new(0), open: Mutex::new(Open::default()) }
     }
 
     /// Encodes a message into the current batch, or a new one. The time is asked for only where a batch is opened.
@@ -118,41 +128,60 @@ impl Partition {
         note: impl FnOnce(),
     ) -> Result<Appended, EncodeError> {
         let mut open = lock(&self.open);
-        let mut filled = open.close_unless_fits(entry, limits);
-        let mut batch = open.current.take().unwrap_or_else(|| self.open_batch(buffers, now()));
-        let index = u32::try_from(batch.builder.count()).unwrap_or(u32::MAX);
-        let Entry { message, timestamp, charge } = entry;
-        let (key, value) = (message.key.as_deref(), message.value.as_deref());
-        let encoded = batch.builder.append(timestamp, key, value, headers(message));
-        if encoded.is_ok() {
-            batch.charged += charge;
-        }
+        let closed = open.close_unless_fits(entry, limits);
+        let opened = open.current.is_none();
+        let batch = open.current.get_or_insert_with(|| self.open_batch(buffers, now()));
+        let index = batch.append(entry);
         let result = Arc::clone(&batch.result);
-        if batch.builder.count() >= limits.messages || batch.builder.len() >= limits.bytes {
-            open.full.push_back(batch);
-            filled = true;
-        } else if !batch.builder.is_empty() {
-            open.current = Some(batch);
+        let filled = batch.builder.count() >= limits.messages || batch.builder.len() >= limits.bytes;
+        if filled || batch.builder.is_empty() {
+            let batch = open.current.take();
+            open.full.extend(batch.filter(|batch| !batch.builder.is_empty()));
         }
-        encoded?;
-        if open.call_attention(filled) {
+        if index.is_err() && open.current.is_none() && !filled {
+            self.settled();
+        }
+        let index = index?;
+        if open.call_attention(opened || closed || filled) {
             note();
         }
         Ok(Appended { result, index })
     }
 
-    /// The accumulator begins to watch.
-    pub(crate) fn watch(&self) {
+    /// The accumulator begins to watch, and to count; or goes on, and then what is returned says nothing.
+    pub(crate) fn watch(&self) -> Sequence {
         let mut open = lock(&self.open);
         open.noted = false;
         open.watched = true;
+        open.sequence
     }
 
-    /// The accumulator stops to watch, if there is nothing.
-    pub(crate) fn release(&self) -> bool {
+    /// The accumulator stops to watch, if there is nothing, and leaves its count here.
+    pub(crate) fn release(&self, sequence: Sequence) -> bool {
         let mut open = lock(&self.open);
         open.watched = open.current.is_some() || !open.full.is_empty();
+        open.sequence = sequence;
         !open.watched
+    }
+
+    /// How many batches are open, full, or were taken and are not settled.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    /// A batch was split: there is one more.
+    pub(crate) fn split(&self) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A batch is gone.
+    pub(crate) fn settled(&self) {
+        let _count = self.queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |queued| queued.checked_sub(1));
+    }
+
+    /// Whether it has ever counted.
+    pub(crate) fn has_counted(&self) -> bool {
+        lock(&self.open).sequence.identity().is_some()
     }
 
     /// Takes a batch, and looks what is left.
@@ -202,14 +231,33 @@ impl Partition {
 
     fn open_batch(&self, buffers: &Buffers, now: Instant) -> OpenBatch {
         let result = Arc::new(BatchResult::new(self.topic.clone(), self.index));
-        OpenBatch { builder: buffers.take(), result, opened_at: now, charged: 0 }
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        OpenBatch { builder: buffers.take(), result, tags: Vec::new(), opened_at: now, charged: 0 }
+    }
+}
+
+impl OpenBatch {
+    /// Encodes a message, and returns its place.
+    #[inline]
+    fn append(&mut self, entry: Entry<'_>) -> Result<u32, EncodeError> {
+        let Entry { message, timestamp, charge, tag } = entry;
+        let at = self.builder.count();
+        let (key, value) = (message.key.as_deref(), message.value.as_deref());
+        self.builder.append(timestamp, key, value, headers(message))?;
+        self.charged += charge;
+        if tag.is_some() || !self.tags.is_empty() {
+            // Those before the first one that has a name have none.
+            self.tags.resize(at, 0);
+            self.tags.push(tag.unwrap_or_default());
+        }
+        Ok(u32::try_from(at).unwrap_or(u32::MAX))
     }
 }
 
 impl Open {
     /// Closes the current batch if the message would make it too large.
     fn close_unless_fits(&mut self, entry: Entry<'_>, limits: BatchLimits) -> bool {
-        let Entry { message, timestamp, charge } = entry;
+        let Entry { message, timestamp, charge, .. } = entry;
         let fits = |batch: &OpenBatch| {
             let len = batch.builder.len();
             // The bound is nearly always enough to know.
@@ -224,8 +272,9 @@ impl Open {
         filled
     }
 
-    fn call_attention(&mut self, filled: bool) -> bool {
-        let attention = !self.noted && (filled || !self.watched);
+    /// Whether to call: unless a note is on its way, where there is something new to take, or to linger.
+    fn call_attention(&mut self, is_new: bool) -> bool {
+        let attention = !self.noted && (is_new || !self.watched);
         self.noted |= attention;
         attention
     }
@@ -269,7 +318,7 @@ mod tests {
                 noted = true;
             };
             let message = message(len);
-            let entry = Entry { message: &message, timestamp: 0, charge: len + 40 };
+            let entry = Entry { message: &message, timestamp: 0, charge: len + 40, tag: None };
             let appended = self.partition.append(entry, self.limits, &self.buffers, now, note);
             (appended.unwrap().index, noted)
         }
@@ -283,7 +332,7 @@ mod tests {
         assert_eq!(bench.partition.look(bench.start, Want::Full).taken.unwrap().builder.count(), 2);
         assert!(bench.partition.look(bench.start, Want::Full).taken.is_none());
         assert_eq!(bench.partition.look(bench.start, Want::Due(Duration::ZERO)).taken.unwrap().builder.count(), 1);
-        assert!(bench.partition.release());
+        assert!(bench.partition.release(Sequence::default()));
     }
 
     #[test]
@@ -303,8 +352,9 @@ mod tests {
         assert!(bench.append(1).1, "nobody watches");
         assert!(!bench.append(1).1, "the note is on its way");
         bench.partition.watch();
-        assert!(!bench.append(1).1, "a current batch is watched");
-        assert!(bench.append(1).1, "another batch is full");
+        assert!(bench.append(1).1, "another batch is open, and lingers");
+        bench.partition.watch();
+        assert!(bench.append(1).1, "it is full");
         assert!(!bench.append(1).1 && !bench.append(1).1, "the note is on its way");
     }
 

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_conn::Body;
-use kafka_protocol::messages::produce::{PartitionProduceResponse, ProduceResponse};
+use kafka_protocol::messages::produce::ProduceResponse;
 use kafka_protocol::{ApiKey, DecodeError, ErrorCode, Message, Uuid, varint};
 
-use crate::accumulator::{Answer, Failure, Leased, ProduceBatches};
+use crate::accumulator::{Answer, Answered, Failure, Leased, ProduceBatches};
 use crate::config::RequiredAcks;
 use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::mutation::{Mutation, is_planted};
+use crate::outcome::{self, Outcome, Remedy};
 
 /// The newest version to use for these batches: version 13 names topics by their ids (KIP-516).
 pub(crate) fn max_version(batches: &[Leased]) -> i16 {
@@ -73,65 +75,51 @@ pub(crate) fn read(version: i16, body: Bytes, request: &ProduceBatches) -> Resul
             if let Some(found) = position_from(&request.batches, next, asked) {
                 next = found + 1;
                 if let Some(place) = outcomes.get_mut(found).filter(|place| place.is_none()) {
-                    *place = Some(outcome(partition));
+                    *place = Some(outcome(ErrorCode(partition.error_code), partition.base_offset));
                 }
             }
         }
     }
     let throttle = Duration::from_millis(u64::try_from(response.throttle_time_ms).unwrap_or_default());
     let outcomes = request.batches.iter().zip(outcomes);
-    let outcomes =
-        outcomes.map(|(batch, outcome)| (batch.lane, batch.batch, outcome.unwrap_or_else(|| Err(unanswered()))));
+    let outcomes = outcomes.map(|(batch, outcome)| answered(batch, outcome.unwrap_or_else(|| Err(unanswered()))));
     Ok(Answer { broker: request.broker, throttle, outcomes: outcomes.collect() })
 }
 
 /// The same outcome for all batches of a request.
 pub(crate) fn all(request: &ProduceBatches, outcome: &Result<Option<i64>, Failure>) -> Answer {
-    let outcomes = request.batches.iter().map(|batch| (batch.lane, batch.batch, outcome.clone()));
+    let outcomes = request.batches.iter().map(|batch| answered(batch, outcome.clone()));
     Answer { broker: request.broker, throttle: Duration::ZERO, outcomes: outcomes.collect() }
 }
 
 /// What the failure of a whole request means.
 pub(crate) fn failure(error: kafka_conn::Error) -> Failure {
-    let fate = if error.is_unsent() { Fate::NotPersisted } else { Fate::PossiblyPersisted };
+    let definite = error.is_unsent() || is_planted(Mutation::LossIsDefinite);
+    let fate = if definite { Fate::NotPersisted } else { Fate::PossiblyPersisted };
     // A broker that went down without a word is told by silence alone, and its partitions have other leaders soon.
-    let (retriable, refresh) = (error.is_retriable(), error.needs_metadata_refresh() || error.is_timeout());
-    Failure { error: Error::new(ErrorKind::Connection).with_fate(fate).with_source(error), retriable, refresh }
+    let refresh = error.needs_metadata_refresh() || error.is_timeout();
+    let remedy = if error.is_retriable() { Remedy::Retry } else { Remedy::Nothing };
+    Failure { error: Error::new(ErrorKind::Connection).with_fate(fate).with_source(error), remedy, refresh }
 }
 
-fn outcome(answer: &PartitionProduceResponse) -> Result<Option<i64>, Failure> {
-    let code = ErrorCode(answer.error_code);
-    match code {
-        ErrorCode::NONE => Ok(Some(answer.base_offset).filter(|offset| *offset >= 0)),
-        code => Err(Failure {
-            error: Error::new(ErrorKind::Broker(code)).with_fate(fate(code)),
-            retriable: code.is_retriable(),
-            refresh: code.needs_metadata_refresh(),
-        }),
+/// What a code means for its batch, and with it the offset.
+pub(crate) fn outcome(code: ErrorCode, base_offset: i64) -> Result<Option<i64>, Failure> {
+    match outcome::outcome(code) {
+        // A duplicate is recognised by its numbers: the broker may not know any more where it is.
+        Outcome::Written => Ok(Some(base_offset).filter(|offset| code == ErrorCode::NONE && *offset >= 0)),
+        Outcome::Failed { remedy, fate, refresh } => {
+            Err(Failure { error: Error::new(ErrorKind::Broker(code)).with_fate(fate), remedy, refresh })
+        }
     }
 }
 
-/// What an error says of the batch that it answers.
-///
-/// A leader appends first and then waits for the replicas: it may have appended what it did not see replicated (7, 20),
-/// or what it held when it ceased to lead (6, KAFKA-13574). An error that it did not expect (-1), or one of its disk
-/// (56), says nothing of how far it came, nor does one that is newer than this client. Everything else is refused
-/// before the append.
-fn fate(code: ErrorCode) -> Fate {
-    match code {
-        ErrorCode::NOT_LEADER_OR_FOLLOWER
-        | ErrorCode::REQUEST_TIMED_OUT
-        | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
-        | ErrorCode::UNKNOWN_SERVER_ERROR
-        | ErrorCode::KAFKA_STORAGE_ERROR => Fate::PossiblyPersisted,
-        code if code.name().is_none() => Fate::PossiblyPersisted,
-        _ => Fate::NotPersisted,
-    }
+fn answered(batch: &Leased, outcome: Result<Option<i64>, Failure>) -> Answered {
+    Answered { lane: batch.lane, batch: batch.batch, attempt: batch.attempt, outcome }
 }
 
 fn unanswered() -> Failure {
     let error = Error::new(ErrorKind::Unanswered).with_fate(Fate::PossiblyPersisted);
-    Failure { error, retriable: false, refresh: false }
+    Failure { error, remedy: Remedy::Nothing, refresh: false }
 }
 
 /// The first element that matches, from `start` on and then from the front.
@@ -207,7 +195,7 @@ const WITH_TOPIC_IDS: i16 = 13;
 mod tests {
     use kafka_conn::BrokerId;
     use kafka_protocol::messages::produce::{
-        PartitionProduceData, ProduceRequest, TopicProduceData, TopicProduceResponse,
+        PartitionProduceData, PartitionProduceResponse, ProduceRequest, TopicProduceData, TopicProduceResponse,
     };
 
     use super::*;
@@ -215,7 +203,15 @@ mod tests {
     fn leased(topic: &str, partition: i32, len: usize) -> Leased {
         let topic_id = Uuid::from_bytes([topic.len() as u8; 16]);
         let batch = partition.unsigned_abs().into();
-        Leased { lane: 7, batch, topic: topic.into(), topic_id, partition, records: vec![partition as u8; len].into() }
+        Leased {
+            lane: 7,
+            batch,
+            attempt: 3,
+            topic: topic.into(),
+            topic_id,
+            partition,
+            records: vec![partition as u8; len].into(),
+        }
     }
 
     fn joined(body: &Body) -> Vec<u8> {
@@ -289,30 +285,24 @@ mod tests {
             let answer = answer(version, &[(2, 6, -1), (0, 0, 500), (0, 0, 900), (77, 0, 1)]);
             assert_eq!(answer.throttle, Duration::from_millis(30));
             let [first, second, third] = &answer.outcomes[..] else { panic!("{answer:?}") };
-            assert!(matches!(first, (7, 0, Ok(Some(500)))));
-            let (7, 1, Err(missing)) = second else { panic!("{second:?}") };
-            assert_eq!((missing.error.kind(), missing.retriable), (&ErrorKind::Unanswered, false));
-            let (7, 2, Err(moved)) = third else { panic!("{third:?}") };
-            assert!(moved.retriable && moved.refresh);
+            assert!(answer.outcomes.iter().all(|answered| (answered.lane, answered.attempt) == (7, 3)));
+            assert!(matches!(first, Answered { batch: 0, outcome: Ok(Some(500)), .. }));
+            let Answered { batch: 1, outcome: Err(missing), .. } = second else { panic!("{second:?}") };
+            assert_eq!((missing.error.kind(), missing.remedy), (&ErrorKind::Unanswered, Remedy::Nothing));
+            let Answered { batch: 2, outcome: Err(moved), .. } = third else { panic!("{third:?}") };
+            assert!(moved.remedy == Remedy::Retry && moved.refresh);
             assert_eq!(moved.error.fate(), Fate::PossiblyPersisted);
         }
     }
 
     #[test]
-    fn fates_are_stated() {
-        for (code, expected) in [
-            (6, true),
-            (7, true),
-            (20, true),
-            (-1, true),
-            (56, true),
-            (9999, true),
-            (10, false),
-            (19, false),
-            (3, false),
-        ] {
-            assert_eq!(fate(ErrorCode(code)) == Fate::PossiblyPersisted, expected, "{code}");
-        }
+    fn a_duplicate_is_written_without_an_offset() {
+        assert_eq!(outcome(ErrorCode::DUPLICATE_SEQUENCE_NUMBER, 5).unwrap(), None);
+        assert_eq!([5, -1].map(|offset| outcome(ErrorCode::NONE, offset).unwrap()), [Some(5), None]);
+    }
+
+    #[test]
+    fn a_lost_answer_leaves_it_open() {
         let lost = kafka_conn::Error::new(kafka_conn::ErrorKind::ConnectionLost);
         assert_eq!(failure(lost.clone()).error.fate(), Fate::PossiblyPersisted);
         assert_eq!(failure(lost.with_unsent()).error.fate(), Fate::NotPersisted);
@@ -322,6 +312,6 @@ mod tests {
     fn silence_makes_the_leader_doubtful() {
         let step = kafka_conn::Step::Connect;
         let failure = failure(kafka_conn::Error::new(kafka_conn::ErrorKind::Timeout { step, after: None }));
-        assert!(failure.retriable && failure.refresh);
+        assert!(failure.remedy == Remedy::Retry && failure.refresh);
     }
 }

@@ -1,18 +1,27 @@
 //! The task behind a writer: carries out what its accumulator says.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use kafka_conn::{BrokerId, Cluster, Transport};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use crate::accumulator::{Accumulator, AccumulatorConfig, Answer, Leader, MAX_REQUESTS, ProduceBatches};
+use crate::accumulator::{
+    Accumulator, AccumulatorConfig, Answer, Leader, MAX_REQUESTS, ProduceBatches, ProducerIdentity, Refusal,
+};
 use crate::broker::Broker;
+use crate::completed::complete;
 use crate::config::WriterConfig;
 use crate::delivery::BatchResult;
 use crate::error::ErrorKind;
+use crate::init_producer_id::init_producer_id;
 use crate::produce;
 use crate::seal::{Sealed, Sealer};
 use crate::shared::Shared;
@@ -24,6 +33,8 @@ pub(crate) enum Command {
     Flush(oneshot::Sender<Vec<Arc<BatchResult>>>),
     /// Send everything and end, by this time at the latest.
     Close(Instant),
+    /// End now.
+    Abort,
 }
 
 #[derive(Debug)]
@@ -40,14 +51,23 @@ pub(crate) struct Sender {
     /// For the tasks of brokers to come.
     broker: Broker,
     brokers: HashMap<BrokerId, mpsc::Sender<ProduceBatches>>,
+    /// The tasks of brokers, which live as long as they have requests.
+    tasks: JoinSet<()>,
+    task_of: HashMap<task::Id, BrokerId>,
+    /// The request for a producer id; at most one.
+    asking: FuturesUnordered<Asking>,
+    next_sweep: Instant,
     state: State,
 }
+
+type Asking = Pin<Box<dyn Future<Output = Result<ProducerIdentity, Refusal>> + Send>>;
 
 #[derive(Clone, Copy, Debug)]
 enum State {
     Open,
     /// Until everything is written, or this time has come.
     Closing(Option<Instant>),
+    Aborted,
 }
 
 /// What woke the task.
@@ -58,6 +78,9 @@ enum Event {
     Sealed(Sealed),
     Cluster(Result<(), watch::error::RecvError>),
     Command(Option<Command>),
+    Identity(Result<ProducerIdentity, Refusal>),
+    /// The task of a broker has ended, well or not.
+    Ended(Result<task::Id, JoinError>),
 }
 
 impl Sender {
@@ -69,7 +92,10 @@ impl Sender {
             delivery_timeout: config.delivery_timeout,
             retries: config.retries,
             backoff: config.backoff.clone(),
+            idempotence: config.effective_idempotence(),
+            unnumbered_in_flight: config.ordering.into(),
         };
+        let next_sweep = Instant::now() + transport.config().topic_idle;
         let sender = Self {
             sealer: Sealer::new(Arc::clone(&shared), Arc::clone(&config)),
             shared,
@@ -81,6 +107,10 @@ impl Sender {
             commands,
             answers,
             brokers: HashMap::new(),
+            tasks: JoinSet::new(),
+            task_of: HashMap::new(),
+            asking: FuturesUnordered::new(),
+            next_sweep,
             state: State::Open,
         };
         tokio::spawn(sender.run());
@@ -101,12 +131,14 @@ impl Sender {
 
     /// Everything that can be done now.
     fn step(&mut self, now: Instant) {
+        self.sweep(now);
         let now = now.into_std();
         for partition in self.shared.take_notes() {
             self.accumulator.handle_note(now, partition);
         }
         self.accumulator.handle_timeout(now);
         self.accumulator.handle_scarcity(now, self.shared.is_waited_for());
+        self.ask(now);
         self.seal(now);
         self.send(now);
         self.settle();
@@ -116,7 +148,11 @@ impl Sender {
     }
 
     fn is_done(&self, now: Instant) -> bool {
-        let State::Closing(until) = self.state else { return false };
+        let until = match self.state {
+            State::Open => return false,
+            State::Aborted => return true,
+            State::Closing(until) => until,
+        };
         // Dropping the sender settles what is left.
         self.accumulator.is_idle() && self.shared.close_notes_if_empty() || until.is_some_and(|until| until <= now)
     }
@@ -124,12 +160,14 @@ impl Sender {
     async fn wait(&mut self) -> Event {
         let until = if let State::Closing(until) = self.state { until } else { None };
         let timeout = self.accumulator.poll_timeout().map(Instant::from_std);
-        let timeout = timeout.into_iter().chain(until).min();
+        let timeout = timeout.into_iter().chain(until).chain([self.next_sweep]).min();
         let open = matches!(self.state, State::Open);
         tokio::select! {
             () = self.shared.noted() => Event::Look,
             answer = self.answers.recv() => Event::Answer(answer),
             sealed = self.sealer.next() => Event::Sealed(sealed),
+            Some(answer) = self.asking.next() => Event::Identity(answer),
+            Some(ended) = self.tasks.join_next_with_id() => Event::Ended(ended.map(|(task, ())| task)),
             changed = self.cluster.changed(), if self.is_watching => Event::Cluster(changed),
             command = self.commands.recv(), if open || !self.commands.is_closed() => Event::Command(command),
             () = sleep_until(timeout.unwrap_or_else(Instant::now)), if timeout.is_some() => Event::Look,
@@ -141,6 +179,9 @@ impl Sender {
             Event::Look | Event::Answer(None) => {}
             Event::Answer(Some(answer)) => self.accumulator.handle_answer(now.into_std(), answer),
             Event::Sealed(sealed) => self.sealed(now.into_std(), sealed),
+            Event::Identity(answer) => self.accumulator.handle_identity(now.into_std(), answer),
+            Event::Ended(ended) => self.ended(now.into_std(), ended),
+            Event::Command(Some(Command::Abort)) => self.state = State::Aborted,
             Event::Cluster(changed) => self.handle_cluster(now.into_std(), changed.is_ok()),
             Event::Command(Some(Command::Flush(reply))) => self.flush(now.into_std(), reply),
             Event::Command(Some(Command::Close(until))) => self.close(now.into_std(), Some(until)),
@@ -170,22 +211,54 @@ impl Sender {
         self.shared.start_closing();
         self.accumulator.handle_close(now);
         self.state = match self.state {
+            State::Aborted => State::Aborted,
             State::Open => State::Closing(until),
             State::Closing(before) => State::Closing(before.into_iter().chain(until).min()),
         };
     }
 
+    /// Forgets topics that nobody writes to any more.
+    fn sweep(&mut self, now: Instant) {
+        if now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now + self.transport.config().topic_idle;
+        if self.shared.topics.forget_unused() {
+            self.accumulator.handle_forgotten();
+        }
+    }
+
+    fn ask(&mut self, now: std::time::Instant) {
+        if self.accumulator.poll_ask(now) {
+            let (transport, timeout) = (self.transport.clone(), self.broker.config.request_timeout);
+            self.asking.push(Box::pin(async move { init_producer_id(&transport, timeout).await }));
+        }
+    }
+
+    /// A task that ends by itself has answered everything; one that panics has not, and its requests must not stay in
+    /// flight for ever.
+    fn ended(&mut self, now: std::time::Instant, ended: Result<task::Id, JoinError>) {
+        let id = ended.as_ref().map_or_else(JoinError::id, |id| *id);
+        let Some(broker) = self.task_of.remove(&id) else { return };
+        if let Err(error) = ended {
+            tracing::error!(%broker, %error, "the task of a broker failed");
+            self.brokers.remove(&broker);
+            let lost = kafka_conn::Error::new(kafka_conn::ErrorKind::ConnectionLost).with_source(error);
+            self.accumulator.handle_broker_lost(now, broker, &produce::failure(lost));
+        }
+    }
+
     fn seal(&mut self, now: std::time::Instant) {
         while self.sealer.has_room() {
-            let Some(seal) = self.accumulator.poll_seal() else { return };
-            if let Some(sealed) = self.sealer.start(seal) {
+            let Some(job) = self.accumulator.poll_work() else { return };
+            if let Some(sealed) = self.sealer.start(job) {
                 self.sealed(now, sealed);
             }
         }
     }
 
     fn sealed(&mut self, now: std::time::Instant, sealed: Sealed) {
-        self.accumulator.handle_sealed(now, sealed.lane, sealed.batch, sealed.result);
+        self.accumulator.handle_worked(now, sealed.lane, sealed.batch, sealed.result);
     }
 
     fn send(&mut self, now: std::time::Instant) {
@@ -203,7 +276,11 @@ impl Sender {
     }
 
     fn start(&mut self, now: std::time::Instant, request: ProduceBatches) {
-        let queue = self.brokers.entry(request.broker).or_insert_with(|| self.broker.clone().spawn());
+        let queue = self.brokers.entry(request.broker).or_insert_with(|| {
+            let (queue, task) = self.broker.clone().spawn(&mut self.tasks);
+            self.task_of.insert(task, request.broker);
+            queue
+        });
         if let Err(error) = queue.try_send(request) {
             debug_assert!(false, "the accumulator gives a broker no more than its queue takes: {error}");
             let request = error.into_inner();
@@ -221,7 +298,16 @@ impl Sender {
             self.shared.room.add_permits(released);
         }
         while let Some(settled) = self.accumulator.poll_settled() {
-            settled.result.settle(settled.outcome);
+            if settled.outcome.is_err() {
+                self.shared.failed(&settled);
+            }
+            if let Some(completion) = &self.broker.config.completion {
+                complete(completion, &settled);
+            }
+            settled.result.settle(settled.first, settled.outcome);
+        }
+        if let Some(counts) = self.accumulator.poll_stats() {
+            self.shared.count(counts);
         }
     }
 }
@@ -243,8 +329,11 @@ impl Drop for Sender {
         if !self.accumulator.is_idle() {
             self.shared.aborted.store(true, Ordering::Release);
         }
-        let timed_out = matches!(self.state, State::Closing(Some(_)));
-        self.accumulator.handle_abort(&if timed_out { ErrorKind::CloseTimedOut } else { ErrorKind::Closed });
+        self.accumulator.handle_abort(&match self.state {
+            State::Closing(Some(_)) => ErrorKind::CloseTimedOut,
+            State::Aborted => ErrorKind::Aborted,
+            State::Closing(None) | State::Open => ErrorKind::Closed,
+        });
         self.settle();
         self.shared.room.close();
     }

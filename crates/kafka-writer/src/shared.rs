@@ -1,14 +1,19 @@
 //! What the callers and the sender's task share.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, Semaphore};
 
+use crate::accumulator::Settled;
 use crate::buffers::Buffers;
+use crate::config::WriterConfig;
+use crate::delivery::BatchResult;
 use crate::error::{Error, ErrorKind};
 use crate::lock::lock;
 use crate::partition::Partition;
+use crate::stats::{Counts, WriterStats};
 use crate::topics::Topics;
 
 #[derive(Debug)]
@@ -24,6 +29,18 @@ pub(crate) struct Shared {
     closing: AtomicBool,
     notes: Mutex<Notes>,
     wake: Notify,
+    counts: Mutex<Counts>,
+    failures: Mutex<Failures>,
+    buffer_bytes: usize,
+}
+
+/// Batches that failed, and may have been nobody's concern yet.
+#[derive(Debug, Default)]
+struct Failures {
+    /// With the number of messages that failed.
+    batches: VecDeque<(Arc<BatchResult>, u32)>,
+    /// How many messages of others were dropped from the list.
+    dropped: u64,
 }
 
 /// Partitions that call for attention, each at most once.
@@ -45,7 +62,41 @@ impl Shared {
             closing: AtomicBool::new(false),
             notes: Mutex::default(),
             wake: Notify::new(),
+            counts: Mutex::default(),
+            failures: Mutex::default(),
+            buffer_bytes: room,
         }
+    }
+
+    /// Messages failed: a flush tells of them, unless somebody awaits their deliveries.
+    pub(crate) fn failed(&self, settled: &Settled) {
+        let mut failures = lock(&self.failures);
+        while let Some((oldest, messages)) = failures.batches.front() {
+            let unheard = oldest.unheard(*messages);
+            if unheard.is_some() && failures.batches.len() < MAX_FAILURES {
+                break;
+            }
+            failures.dropped += unheard.map_or(0, |(messages, _)| u64::from(messages));
+            failures.batches.pop_front();
+        }
+        failures.batches.push_back((Arc::clone(&settled.result), settled.messages));
+    }
+
+    /// What failed and was nobody's concern: the errors, each with the number of its messages, and how many messages'
+    /// errors are not kept.
+    pub(crate) fn take_failures(&self) -> (Vec<(Error, u32)>, u64) {
+        let Failures { batches, dropped } = std::mem::take(&mut *lock(&self.failures));
+        let unheard = batches.iter().filter_map(|(result, messages)| result.unheard(*messages));
+        (unheard.map(|(messages, error)| (error, messages)).collect(), dropped)
+    }
+
+    pub(crate) fn count(&self, counts: Counts) {
+        lock(&self.counts).add(counts);
+    }
+
+    pub(crate) fn stats(&self, config: &WriterConfig) -> WriterStats {
+        let buffered = self.buffer_bytes.saturating_sub(self.room.available_permits());
+        lock(&self.counts).read(config, buffered)
     }
 
     /// Takes no more messages.
@@ -109,11 +160,15 @@ impl Shared {
     /// Settles what a partition has that nobody will send.
     pub(crate) fn refuse(&self, partition: &Partition) {
         for batch in partition.take_all() {
-            batch.result.settle(Err(Error::new(ErrorKind::Closed)));
+            batch.result.settle(0, Err(Error::new(ErrorKind::Closed)));
             self.room.add_permits(batch.charged);
+            partition.settled();
         }
     }
 }
+
+/// Batches that failed and are kept for a flush to tell of.
+const MAX_FAILURES: usize = 1000;
 
 /// One of those who wait for room.
 struct Waiting<'a>(&'a AtomicUsize);

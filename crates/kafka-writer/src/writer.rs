@@ -14,10 +14,11 @@ use tokio::time::{Instant, timeout_at};
 use crate::buffers::Buffers;
 use crate::config::WriterConfig;
 use crate::delivery::{Delivery, Settling, Written};
-use crate::error::{Error, ErrorKind, Result, SendError, WriteErrors};
+use crate::error::{Error, ErrorKind, FlushErrors, Result, SendError, WriteErrors};
 use crate::partition::{BatchLimits, Entry, Partition, headers};
 use crate::sender::{Command, Sender};
 use crate::shared::Shared;
+use crate::stats::WriterStats;
 use crate::topics::{Topic, Topics};
 
 /// Writes messages to the topics of a cluster.
@@ -26,7 +27,9 @@ use crate::topics::{Topic, Topics};
 /// order in which they were sent, whatever is retried. When the last handle is dropped, what is queued is still written
 /// in the background; [`close`](Self::close) does the same and waits.
 ///
-/// A message may be written twice where an answer is lost and its batch is sent again.
+/// It is idempotent, where the cluster allows it ([`Idempotence`](crate::Idempotence)): however often a batch is sent
+/// again, its messages are in the log once. What each error of a broker means stands in
+/// [`produce_errors`](crate::produce_errors).
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -99,7 +102,22 @@ impl Writer {
     /// [`Metadata`](ErrorKind::Metadata), [`NoRoom`](ErrorKind::NoRoom), [`Closed`](ErrorKind::Closed). The message
     /// comes back with the error.
     pub async fn send(&self, message: Message) -> Result<Delivery, SendError> {
-        self.inner.enqueue(&message, &mut None).await.map_err(|error| SendError::new(message, error))
+        self.send_with(message, SendOptions::default()).await
+    }
+
+    /// [`send`](Self::send) to a named partition, or with a tag.
+    ///
+    /// **Cancel safety:** as [`send`](Self::send).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_with(&self, message: Message, options: SendOptions) -> Result<Delivery, SendError> {
+        let obstacle = match self.inner.try_enqueue(&message, options) {
+            Ok(delivery) => return Ok(delivery),
+            Err(obstacle) => obstacle,
+        };
+        let queued = self.inner.wait_and_enqueue(&message, options, obstacle, &mut None).await;
+        queued.map_err(|error| SendError::new(message, error))
     }
 
     /// Queues a message if that is possible without waiting.
@@ -109,7 +127,15 @@ impl Writer {
     /// [`MetadataPending`](ErrorKind::MetadataPending) where the topic is not known yet, but now asked for, and
     /// [`Metadata`](ErrorKind::Metadata) where a broker has refused to describe it.
     pub fn try_send(&self, message: Message) -> Result<Delivery, SendError> {
-        self.inner.try_enqueue(&message).map_err(|error| SendError::new(message, error))
+        self.try_send_with(message, SendOptions::default())
+    }
+
+    /// [`try_send`](Self::try_send) to a named partition, or with a tag.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send).
+    pub fn try_send_with(&self, message: Message, options: SendOptions) -> Result<Delivery, SendError> {
+        self.inner.enqueue_now(&message, options).map_err(|error| SendError::new(message, error))
     }
 
     /// Writes messages, and waits until each is written or has failed. The result has an entry for each message, in
@@ -125,7 +151,12 @@ impl Writer {
         let mut queued = Vec::with_capacity(messages.len());
         let mut until = None;
         for message in messages {
-            let delivery = self.inner.enqueue(message, &mut until).await;
+            let delivery = match self.inner.try_enqueue(message, SendOptions::default()) {
+                Err(obstacle) => {
+                    self.inner.wait_and_enqueue(message, SendOptions::default(), obstacle, &mut until).await
+                }
+                Ok(delivery) => Ok(delivery),
+            };
             if delivery.is_ok() {
                 until = None;
             }
@@ -147,19 +178,42 @@ impl Writer {
     /// Sends what is queued without lingering, and waits until it is written or has failed. Messages that are sent
     /// meanwhile are not waited for.
     ///
+    /// It also tells of what has failed before, since the last flush: who drops [`Delivery`]s learns here whether all
+    /// went well. A failure that a [`Delivery`] has told somebody is not told again.
+    ///
     /// **Cancel safety:** dropping the future ends the waiting only.
     ///
     /// # Errors
-    /// The first failure among the messages that were queued; [`Closed`](ErrorKind::Closed).
-    pub async fn flush(&self) -> Result<()> {
-        let closed = || Error::new(ErrorKind::Closed);
+    /// [`FlushErrors`]: the failures; and [`Closed`](ErrorKind::Closed) where the writer is closed.
+    pub async fn flush(&self) -> Result<(), FlushErrors> {
+        let closed = || FlushErrors::new(vec![(Error::new(ErrorKind::Closed), 0)], 0);
         let (reply, batches) = oneshot::channel();
         self.inner.commands.send(Command::Flush(reply)).await.map_err(|_| closed())?;
-        let mut outcome = Ok(());
         for batch in batches.await.map_err(|_| closed())? {
-            outcome = outcome.and(Settling::new(batch).await);
+            // What became of it is among the failures, if it failed.
+            let _settled = Settling::new(batch).await;
         }
-        outcome
+        let (errors, dropped) = self.inner.shared.take_failures();
+        if errors.is_empty() && dropped == 0 {
+            return Ok(());
+        }
+        Err(FlushErrors::new(errors, dropped))
+    }
+
+    /// What was done since the last call, by all handles, and how it is configured (kafka-go `Stats`).
+    pub fn stats(&self) -> WriterStats {
+        self.inner.shared.stats(&self.inner.config)
+    }
+
+    /// Ends at once, for all handles: what is queued fails with [`Aborted`](ErrorKind::Aborted), and so does what is
+    /// under way, which may have been written.
+    ///
+    /// **Cancel safety:** dropping the future ends the waiting only, once the writer has been told.
+    pub async fn abort(&self) {
+        self.inner.shared.start_closing();
+        if self.inner.commands.send(Command::Abort).await.is_ok() {
+            self.inner.commands.closed().await;
+        }
     }
 
     /// Takes no more messages, writes those that are queued, and ends; for all handles. Takes at most the delivery
@@ -201,36 +255,93 @@ impl fmt::Debug for Writer {
     }
 }
 
+/// How a message is sent, beside what it says itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SendOptions {
+    /// The partition that it goes to, whatever the balancer would choose. Default none.
+    pub partition: Option<i32>,
+    /// What the application calls it, for the [completion callback](WriterConfig::completion) (kafka-go `WriterData`).
+    /// Default none.
+    pub tag: Option<u64>,
+}
+
+/// Why a message is not queued at once.
+enum Obstacle {
+    /// It never will be.
+    Error(Error),
+    /// Its topic is not known.
+    Topic,
+    /// It has a partition, and there is no room for so many bytes.
+    Room(Arc<Partition>, u32),
+}
+
+impl From<Error> for Obstacle {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
 impl Inner {
-    /// Waits until `until` at most, which is set by the first wait.
-    async fn enqueue(&self, message: &Message, until: &mut Option<Instant>) -> Result<Delivery> {
+    /// Queues a message where nothing stands in the way: what happens to nearly all of them. No handle is cloned, and no
+    /// lock held but to read what the topic looks like, and to append.
+    #[inline]
+    fn try_enqueue(&self, message: &Message, options: SendOptions) -> Result<Delivery, Obstacle> {
         let (name, charge) = self.check(message)?;
-        let topic = match self.known(name) {
-            Some(topic) => topic,
-            None => self.load(name, self.patience(until)).await?,
+        let place = |topic: &Topic| {
+            topic.with_choice(message, options.partition, |partition| {
+                match self.shared.room.try_acquire_many(charge) {
+                    Ok(room) => room.forget(),
+                    Err(TryAcquireError::Closed) => return Err(Error::new(ErrorKind::Closed).into()),
+                    Err(TryAcquireError::NoPermits) => return Err(Obstacle::Room(Arc::clone(partition), charge)),
+                }
+                self.append(partition, message, options.tag, charge).map_err(Obstacle::Error)
+            })
         };
-        let partition = topic.choose(message)?;
-        match self.shared.room.try_acquire_many(charge) {
-            Ok(room) => room.forget(),
-            Err(TryAcquireError::Closed) => return Err(Error::new(ErrorKind::Closed)),
-            Err(TryAcquireError::NoPermits) => self.wait_for_room(charge, self.patience(until)).await?,
-        }
-        self.append(&partition, message, charge)
+        let placed = match &self.config.topic {
+            Some(_) => self.bound.get().map(|topic| place(topic)),
+            None => self.shared.topics.with(name, place),
+        };
+        placed.ok_or(Obstacle::Topic)??
     }
 
-    fn try_enqueue(&self, message: &Message) -> Result<Delivery> {
-        let (name, charge) = self.check(message)?;
-        let topic = match self.known(name) {
-            Some(topic) => topic,
-            None => self.load_now(name)?,
-        };
-        let partition = topic.choose(message)?;
-        match self.shared.room.try_acquire_many(charge) {
-            Ok(room) => room.forget(),
-            Err(TryAcquireError::Closed) => return Err(Error::new(ErrorKind::Closed)),
-            Err(TryAcquireError::NoPermits) => return Err(Error::new(ErrorKind::Full)),
+    /// Waits for what stood in the way, until `until` at most, which is set by the first wait.
+    async fn wait_and_enqueue(
+        &self,
+        message: &Message,
+        options: SendOptions,
+        mut obstacle: Obstacle,
+        until: &mut Option<Instant>,
+    ) -> Result<Delivery> {
+        loop {
+            match obstacle {
+                Obstacle::Error(error) => return Err(error),
+                Obstacle::Topic => {
+                    let (name, _) = self.check(message)?;
+                    self.load(name, self.patience(until)).await?;
+                }
+                Obstacle::Room(partition, charge) => {
+                    self.wait_for_room(charge, self.patience(until)).await?;
+                    return self.append(&partition, message, options.tag, charge);
+                }
+            }
+            match self.try_enqueue(message, options) {
+                Ok(delivery) => return Ok(delivery),
+                Err(next) => obstacle = next,
+            }
         }
-        self.append(&partition, message, charge)
+    }
+
+    fn enqueue_now(&self, message: &Message, options: SendOptions) -> Result<Delivery> {
+        let mut placed = self.try_enqueue(message, options);
+        if let Err(Obstacle::Topic) = placed {
+            self.load_now(self.check(message)?.0)?;
+            placed = self.try_enqueue(message, options);
+        }
+        placed.map_err(|obstacle| match obstacle {
+            Obstacle::Error(error) => error,
+            Obstacle::Topic => Error::new(ErrorKind::MetadataPending),
+            Obstacle::Room(..) => Error::new(ErrorKind::Full),
+        })
     }
 
     /// The message's topic, and the bytes that it takes of the buffer, at most what it takes in a batch.
@@ -255,17 +366,13 @@ impl Inner {
         u32::try_from(charge.min(limit)).map(|charge| (name, charge)).map_err(|_| Error::new(ErrorKind::Encode))
     }
 
-    fn known(&self, name: &str) -> Option<Arc<Topic>> {
-        match &self.config.topic {
-            Some(_) => self.bound.get().cloned(),
-            None => self.shared.topics.find(name),
-        }
-    }
-
-    async fn load(&self, name: &str, until: Instant) -> Result<Arc<Topic>> {
+    async fn load(&self, name: &str, until: Instant) -> Result<()> {
         let failed = || Error::new(ErrorKind::Metadata).with_topic(&name.into());
         match timeout_at(until, self.transport.topic(name)).await {
-            Ok(Ok(topic)) => Ok(self.adopt(&topic)),
+            Ok(Ok(topic)) => {
+                self.adopt(&topic);
+                Ok(())
+            }
             Ok(Err(error)) => Err(failed().with_source(error)),
             Err(_) => {
                 let (step, after) = (kafka_conn::Step::Metadata, Some(self.config.max_block));
@@ -275,11 +382,14 @@ impl Inner {
         }
     }
 
-    fn load_now(&self, name: &str) -> Result<Arc<Topic>> {
+    fn load_now(&self, name: &str) -> Result<()> {
         let cluster = self.transport.cluster();
         let pending = Error::new(ErrorKind::MetadataPending);
         let error = match cluster.topic(name).map(|topic| topic.check().map(|()| topic)) {
-            Some(Ok(topic)) => return Ok(self.adopt(topic)),
+            Some(Ok(topic)) => {
+                self.adopt(topic);
+                return Ok(());
+            }
             Some(Err(error)) if !error.is_retriable() => Error::new(ErrorKind::Metadata).with_source(error),
             // A topic that does not exist may be about to.
             Some(Err(error)) => pending.with_source(error),
@@ -289,11 +399,10 @@ impl Inner {
         Err(error.with_topic(&name.into()))
     }
 
-    fn adopt(&self, topic: &kafka_conn::Topic) -> Arc<Topic> {
+    fn adopt(&self, topic: &kafka_conn::Topic) {
         let topic = self.shared.topics.insert(topic);
-        match &self.config.topic {
-            Some(_) => Arc::clone(self.bound.get_or_init(|| topic)),
-            None => topic,
+        if self.config.topic.is_some() {
+            self.bound.get_or_init(|| topic);
         }
     }
 
@@ -315,9 +424,10 @@ impl Inner {
     }
 
     /// Encodes the message into its partition's batch. Its room is taken already.
-    fn append(&self, partition: &Arc<Partition>, message: &Message, charge: u32) -> Result<Delivery> {
+    #[inline]
+    fn append(&self, partition: &Arc<Partition>, message: &Message, tag: Option<u64>, charge: u32) -> Result<Delivery> {
         let charge = charge as usize;
-        let entry = Entry { message, timestamp: timestamp(message), charge };
+        let entry = Entry { message, timestamp: timestamp(message), charge, tag };
         let now = || Instant::now().into_std();
         let mut is_refused = false;
         let note = || is_refused = !self.shared.note(partition);

@@ -4,11 +4,14 @@
 //! Sans-IO.
 
 mod batch;
+mod brokers;
+mod identity;
 mod lane;
+mod sequence;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,24 +21,34 @@ use kafka_protocol::Uuid;
 use kafka_protocol::records::{BatchBuilder, CompressError};
 use smol_str::SmolStr;
 
+use crate::config::{Idempotence, Ordering};
 use crate::delivery::BatchResult;
 use crate::error::{Error, ErrorKind, Result};
+use crate::outcome::Remedy;
 use crate::partition::Partition;
-use lane::{Lane, Next};
+use crate::stats::Counts;
+use brokers::Brokers;
+use identity::Identity;
+use lane::{Lane, Next, Turn};
+
+pub(crate) use identity::{ProducerIdentity, Refusal};
+pub(crate) use sequence::Sequence;
 
 /// Takes full and lingering batches from their partitions, and says what is to be sealed, sent, and settled.
 ///
 /// ```text
-///  Partition ──► Lane: batches in order ──► poll_seal ··► handle_sealed
-///  (callers)      │   one in flight          poll_requests ··► handle_answer
+///  Partition ──► Lane: batches in order ──► poll_work ··► handle_worked      (seal, or split)
+///  (callers)      │   up to five in flight  poll_requests ··► handle_answer
+///                 ├ Sequence ◄─ Identity ──► poll_ask ··► handle_identity    (InitProducerId)
 ///                 └ wait: linger, pause,     poll_settled, poll_released, poll_spent, poll_stale
 ///                   a leader                 poll_timeout ··► handle_timeout
 /// ```
 ///
 /// There is a lane for each partition that has something, and none for the others. To be drained after each input.
 ///
-/// Order: a batch is sent only when the one before it is settled, so the order of the appends is that of the log,
-/// whatever is retried. A partition follows its leader between two attempts, never during one.
+/// Order: attempts are made in the order of the appends, and a broker takes sequence numbers in their order only; where
+/// there are none, a batch is sent only when the one before it is settled. So the order of the appends is that of the
+/// log, whatever is retried. A partition follows its leader when nothing of it is in flight.
 #[derive(Debug)]
 pub(crate) struct Accumulator {
     config: AccumulatorConfig,
@@ -44,7 +57,10 @@ pub(crate) struct Accumulator {
     is_scarce: bool,
     lanes: HashMap<u64, Lane>,
     timers: BTreeSet<(Instant, u64)>,
-    brokers: HashMap<BrokerId, Load>,
+    brokers: Brokers,
+    identity: Identity,
+    /// How many requests were filled.
+    requests: u64,
     out: Outputs,
 }
 
@@ -54,6 +70,9 @@ pub(crate) struct AccumulatorConfig {
     pub(crate) delivery_timeout: Duration,
     pub(crate) retries: u32,
     pub(crate) backoff: Backoff,
+    pub(crate) idempotence: Idempotence,
+    /// Batches of one partition in flight without sequence numbers.
+    pub(crate) unnumbered_in_flight: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,41 +81,51 @@ enum Mode {
     Closing,
 }
 
-/// What a broker has to do for us.
-#[derive(Debug, Default)]
-struct Load {
-    requests: usize,
-    /// It asked to be left alone for so long (KIP-219).
-    throttled_until: Option<Instant>,
-}
-
 /// What is to be done outside.
 #[derive(Debug)]
 struct Outputs {
-    /// Lane and batch.
+    /// Lane and batch, to be sealed or split.
     closed: VecDeque<(u64, u64)>,
     ready: VecDeque<u64>,
     settled: VecDeque<Settled>,
     stale: BTreeSet<SmolStr>,
     released: usize,
     spent: Vec<Bytes>,
+    stats: Counts,
     next_batch: u64,
     random: fastrand::Rng,
 }
 
-/// A batch whose messages' fate is known.
+/// Messages of a batch whose fate is known: from the first one on, so many.
 #[derive(Debug)]
 pub(crate) struct Settled {
     pub(crate) result: Arc<BatchResult>,
+    pub(crate) first: u32,
+    pub(crate) messages: u32,
     pub(crate) outcome: Result<Option<i64>>,
 }
 
-/// A batch that is to be compressed and checksummed.
+/// A batch that is to be sealed or split.
 #[derive(Debug)]
-pub(crate) struct Seal {
+pub(crate) struct Job {
     pub(crate) lane: u64,
     pub(crate) batch: u64,
-    pub(crate) builder: BatchBuilder,
+    pub(crate) work: Work,
+}
+
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Compress and checksum: into one part.
+    Seal(BatchBuilder),
+    /// Make two batches of a sealed one: into two parts, or one where that is not possible.
+    Split(Bytes),
+}
+
+/// A sealed batch.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) bytes: Bytes,
+    pub(crate) messages: u32,
 }
 
 /// A request that is to be sent to a broker: one batch of each of its partitions that is ready.
@@ -111,6 +140,8 @@ pub(crate) struct ProduceBatches {
 pub(crate) struct Leased {
     pub(crate) lane: u64,
     pub(crate) batch: u64,
+    /// Which attempt this is.
+    pub(crate) attempt: u32,
     pub(crate) topic: SmolStr,
     /// Zero where it is not known.
     pub(crate) topic_id: Uuid,
@@ -119,7 +150,7 @@ pub(crate) struct Leased {
 }
 
 /// Where a partition is led.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Leader {
     pub(crate) broker: BrokerId,
     pub(crate) topic_id: Uuid,
@@ -130,8 +161,8 @@ pub(crate) struct Leader {
 pub(crate) struct Failure {
     /// Why, and whether this attempt may have been appended.
     pub(crate) error: Error,
-    /// Whether another attempt may succeed.
-    pub(crate) retriable: bool,
+    /// What may help.
+    pub(crate) remedy: Remedy,
     /// Whether what is known of the topic is stale.
     pub(crate) refresh: bool,
 }
@@ -141,8 +172,17 @@ pub(crate) struct Failure {
 pub(crate) struct Answer {
     pub(crate) broker: BrokerId,
     pub(crate) throttle: Duration,
-    /// Lane, batch, and the base offset, where the broker tells it.
-    pub(crate) outcomes: Vec<(u64, u64, Result<Option<i64>, Failure>)>,
+    pub(crate) outcomes: Vec<Answered>,
+}
+
+/// What became of a batch in a request.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) lane: u64,
+    pub(crate) batch: u64,
+    pub(crate) attempt: u32,
+    /// The base offset, where the broker tells it.
+    pub(crate) outcome: Result<Option<i64>, Failure>,
 }
 
 impl Accumulator {
@@ -154,18 +194,21 @@ impl Accumulator {
             stale: BTreeSet::new(),
             released: 0,
             spent: Vec::new(),
+            stats: Counts::default(),
             next_batch: 0,
             random: fastrand::Rng::with_seed(seed),
         };
-        let (lanes, timers, brokers) = (HashMap::new(), BTreeSet::new(), HashMap::new());
-        Self { config, mode: Mode::Open, is_scarce: false, lanes, timers, brokers, out }
+        let identity = Identity::new(config.idempotence, config.backoff.clone(), seed);
+        let (lanes, timers, brokers) = (HashMap::new(), BTreeSet::new(), Brokers::default());
+        Self { config, mode: Mode::Open, is_scarce: false, lanes, timers, brokers, identity, requests: 0, out }
     }
 
     /// A partition called for attention.
     pub(crate) fn handle_note(&mut self, now: Instant, partition: Arc<Partition>) {
-        partition.watch();
+        let sequence = partition.watch();
+        self.identity.want(now);
         let id = partition.id;
-        self.lanes.entry(id).or_insert_with(|| Lane::new(partition));
+        self.lanes.entry(id).or_insert_with(|| Lane::new(partition, sequence));
         self.advance(now, id);
     }
 
@@ -174,62 +217,77 @@ impl Accumulator {
         while let Some((_, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             self.advance(now, id);
         }
-        for load in self.brokers.values_mut() {
-            load.throttled_until = load.throttled_until.filter(|until| *until > now);
-        }
+        self.brokers.handle_timeout(now);
     }
 
     /// There is a new snapshot of the cluster: leaders may have changed.
     pub(crate) fn handle_cluster(&mut self, now: Instant, has_leader: impl Fn(&str, i32) -> bool) {
-        self.each(now, |lane| lane.handle_cluster(&has_leader));
+        self.out.ready.extend(self.brokers.take_waiting());
+        self.each(now, |lane, _| lane.handle_cluster(&has_leader));
     }
 
     /// Whether somebody waits for room. Then nothing lingers: the room may be in batches that would.
     pub(crate) fn handle_scarcity(&mut self, now: Instant, is_scarce: bool) {
         if std::mem::replace(&mut self.is_scarce, is_scarce) != is_scarce && is_scarce {
-            self.each(now, |_| ());
+            self.each(now, |_, _| ());
         }
     }
 
-    /// A batch of [`poll_seal`](Self::poll_seal) is ready.
-    pub(crate) fn handle_sealed(&mut self, now: Instant, lane: u64, batch: u64, sealed: Result<Bytes, CompressError>) {
-        if let Some(found) = self.lanes.get_mut(&lane) {
-            found.handle_sealed(batch, sealed, &mut self.out);
-        }
-        self.advance(now, lane);
+    /// A job of [`poll_work`](Self::poll_work) is done.
+    pub(crate) fn handle_worked(
+        &mut self,
+        now: Instant,
+        lane: u64,
+        batch: u64,
+        done: Result<Vec<Part>, CompressError>,
+    ) {
+        self.turn(now, lane, |lane, turn| lane.handle_worked(turn, batch, done));
     }
 
     /// A request of [`poll_requests`](Self::poll_requests) is answered, or never will be.
     pub(crate) fn handle_answer(&mut self, now: Instant, answer: Answer) {
-        if let Some(load) = self.brokers.get_mut(&answer.broker) {
-            load.requests = load.requests.saturating_sub(1);
-            if !answer.throttle.is_zero() {
-                load.throttled_until = Some(now + answer.throttle.min(self.config.delivery_timeout));
-            }
-            if load.requests == 0 && load.throttled_until.is_none() {
-                self.brokers.remove(&answer.broker);
-            }
+        let throttle = answer.throttle.min(self.config.delivery_timeout);
+        self.brokers.finish(now, answer.broker, throttle);
+        self.out.stats.waited(throttle);
+        for Answered { lane, batch, attempt, outcome } in answer.outcomes {
+            self.turn(now, lane, |lane, turn| lane.handle_answer(turn, batch, attempt, outcome));
         }
-        for (lane, batch, outcome) in answer.outcomes {
-            if let Some(found) = self.lanes.get_mut(&lane) {
-                found.handle_answer(now, batch, outcome, &self.config, &mut self.out);
+    }
+
+    /// Who carries requests to this broker is gone: what it was given is not answered any more. Never, but for a bug.
+    pub(crate) fn handle_broker_lost(&mut self, now: Instant, broker: BrokerId, failure: &Failure) {
+        self.brokers.lose(broker);
+        self.each(now, |lane, turn| lane.lose(turn, broker, failure));
+    }
+
+    /// A broker was asked for a producer id.
+    pub(crate) fn handle_identity(&mut self, now: Instant, answer: Result<ProducerIdentity, Refusal>) {
+        let outcome = self.identity.handle_answer(now, answer);
+        self.out.stats.is_idempotent(!self.identity.is_off());
+        self.each(now, |lane, turn| {
+            if let Err(error) = &outcome {
+                lane.refuse(turn, error);
             }
-            self.advance(now, lane);
-        }
+        });
+    }
+
+    /// A topic was forgotten, and with it how far its partitions had counted.
+    pub(crate) fn handle_forgotten(&mut self) {
+        self.identity.handle_forgotten();
     }
 
     /// Closes all batches to further messages, and returns the results of all that are not settled: as many as the
     /// writer has batches.
     pub(crate) fn handle_flush(&mut self, now: Instant) -> Vec<Arc<BatchResult>> {
         let mut results = Vec::new();
-        self.each(now, |lane| lane.flush(&mut results));
+        self.each(now, |lane, _| lane.flush(&mut results));
         results
     }
 
     /// Lets nothing linger any more.
     pub(crate) fn handle_close(&mut self, now: Instant) {
         self.mode = Mode::Closing;
-        self.each(now, |_| ());
+        self.each(now, |_, _| ());
     }
 
     /// Settles everything there is with an error.
@@ -242,13 +300,13 @@ impl Accumulator {
         }
     }
 
-    /// The next batch to compress and checksum; to be given back through [`handle_sealed`](Self::handle_sealed).
-    pub(crate) fn poll_seal(&mut self) -> Option<Seal> {
+    /// The next batch to seal or to split; to be given back through [`handle_worked`](Self::handle_worked).
+    pub(crate) fn poll_work(&mut self) -> Option<Job> {
         while let Some((lane, batch)) = self.out.closed.pop_front() {
             // It may have expired in the meantime.
-            let builder = self.lanes.get_mut(&lane).and_then(|found| found.start_seal(batch));
-            if let Some(builder) = builder {
-                return Some(Seal { lane, batch, builder });
+            let work = self.lanes.get_mut(&lane).and_then(|found| found.start_work(batch));
+            if let Some(work) = work {
+                return Some(Job { lane, batch, work });
             }
         }
         None
@@ -261,42 +319,41 @@ impl Accumulator {
         now: Instant,
         leader: impl Fn(&str, i32) -> kafka_conn::Result<Leader>,
     ) -> Vec<ProduceBatches> {
-        let mut requests = BTreeMap::new();
         for _ in 0..self.out.ready.len() {
             let Some(id) = self.out.ready.pop_front() else { break };
             let Some(lane) = self.lanes.get_mut(&id) else { continue };
-            if !lane.is_ready() {
-                lane.queued = false;
-                continue;
-            }
-            let leader = match leader(&lane.partition.topic, lane.partition.index) {
-                Ok(leader) => leader,
+            match leader(&lane.partition.topic, lane.partition.index) {
+                Ok(leader) => self.brokers.wait(id, leader),
                 Err(error) => {
                     lane.queued = false;
-                    lane.await_leader(now, error, &self.config, &mut self.out);
-                    self.advance(now, id);
-                    continue;
+                    self.turn(now, id, |lane, turn| lane.await_leader(turn, error));
                 }
-            };
-            let load = self.brokers.entry(leader.broker).or_default();
-            let request: &mut (usize, Vec<Leased>) = requests.entry(leader.broker).or_default();
-            if !load.takes(now) || !fits(request, lane.ready_len()) {
-                self.out.ready.push_back(id);
-                continue;
-            }
-            lane.queued = false;
-            if let Some((batch, records)) = lane.lease() {
-                let (topic, partition) = (lane.partition.topic.clone(), lane.partition.index);
-                request.0 += records.len();
-                request.1.push(Leased { lane: id, batch, topic, topic_id: leader.topic_id, partition, records });
             }
         }
-        self.start(requests)
+        let mut requests = Vec::new();
+        for broker in self.brokers.able(now) {
+            let batches = self.fill(now, broker);
+            if !batches.is_empty() {
+                self.brokers.start(broker);
+                requests.push(ProduceBatches { broker, batches });
+            }
+        }
+        requests
+    }
+
+    /// Whether to ask any broker for a producer id, once; the answer goes to
+    /// [`handle_identity`](Self::handle_identity).
+    pub(crate) fn poll_ask(&mut self, now: Instant) -> bool {
+        self.identity.poll_ask(now)
     }
 
     /// A batch whose fate is known.
     pub(crate) fn poll_settled(&mut self) -> Option<Settled> {
-        self.out.settled.pop_front()
+        let settled = self.out.settled.pop_front()?;
+        if settled.outcome.is_err() {
+            self.out.stats.failed(settled.messages);
+        }
+        Some(settled)
     }
 
     /// How many bytes of the buffer are free again.
@@ -314,10 +371,15 @@ impl Accumulator {
         self.out.stale.pop_first()
     }
 
+    /// What was counted since the last call, if anything was.
+    pub(crate) fn poll_stats(&mut self) -> Option<Counts> {
+        self.out.stats.take()
+    }
+
     /// When to call [`handle_timeout`](Self::handle_timeout), and to drain.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let throttled = self.brokers.values().filter_map(|load| load.throttled_until);
-        self.timers.first().map(|(at, _)| *at).into_iter().chain(throttled).min()
+        let lanes = self.timers.first().map(|(at, _)| *at);
+        [lanes, self.brokers.poll_timeout(), self.identity.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Whether no partition has anything.
@@ -325,35 +387,63 @@ impl Accumulator {
         self.lanes.is_empty()
     }
 
-    fn start(&mut self, requests: BTreeMap<BrokerId, (usize, Vec<Leased>)>) -> Vec<ProduceBatches> {
-        let mut started = Vec::with_capacity(requests.len());
-        for (broker, (_, batches)) in requests {
-            if batches.is_empty() {
-                continue;
+    /// One batch of each lane that waits for a broker, as long as the request has room.
+    fn fill(&mut self, now: Instant, broker: BrokerId) -> Vec<Leased> {
+        let (mut bytes, mut batches) = (0, Vec::new());
+        self.requests += 1;
+        let request = self.requests;
+        while let Some((id, leader)) = self.brokers.next(broker) {
+            let mut has_room = true;
+            self.turn(now, id, |lane, turn| {
+                // A lane that was gone and is back may be in the list twice.
+                if lane.request == request {
+                    return;
+                }
+                let len = lane.ready_len(turn);
+                has_room = fits(bytes, batches.len(), len);
+                if !has_room {
+                    return;
+                }
+                lane.queued = false;
+                lane.request = request;
+                if !lane.is_ready(turn) || !lane.may_go_to(leader) {
+                    return;
+                }
+                if let Some((batch, attempt, records)) = lane.lease(turn) {
+                    let (topic, partition) = (lane.partition.topic.clone(), lane.partition.index);
+                    bytes += records.len();
+                    let topic_id = leader.topic_id;
+                    batches.push(Leased { lane: id, batch, attempt, topic, topic_id, partition, records });
+                }
+            });
+            if !has_room {
+                self.brokers.wait_first(id, leader);
+                break;
             }
-            if let Some(load) = self.brokers.get_mut(&broker) {
-                load.requests += 1;
-            }
-            started.push(ProduceBatches { broker, batches });
         }
-        started
+        batches
     }
 
-    fn each(&mut self, now: Instant, mut change: impl FnMut(&mut Lane)) {
+    fn each(&mut self, now: Instant, mut change: impl FnMut(&mut Lane, &mut Turn<'_>)) {
         let ids: Vec<_> = self.lanes.keys().copied().collect();
         for id in ids {
-            if let Some(lane) = self.lanes.get_mut(&id) {
-                change(lane);
-            }
-            self.advance(now, id);
+            self.turn(now, id, &mut change);
         }
     }
 
     fn advance(&mut self, now: Instant, id: u64) {
-        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        self.turn(now, id, |_, _| ());
+    }
+
+    /// Changes a lane, and then does for it all that time and state allow.
+    fn turn(&mut self, now: Instant, id: u64, change: impl FnOnce(&mut Lane, &mut Turn<'_>)) {
         let hurry = self.is_scarce || self.mode == Mode::Closing;
         let linger = if hurry { Duration::ZERO } else { self.config.linger };
-        let next = lane.advance(now, &self.config, linger, &mut self.out);
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let (config, identity, out) = (&self.config, &mut self.identity, &mut self.out);
+        let mut turn = Turn { now, linger, config, identity, out };
+        change(lane, &mut turn);
+        let next = lane.advance(&mut turn);
         let timer = if let Next::At(timer) = next { timer } else { None };
         if lane.timer != timer {
             if let Some(before) = lane.timer {
@@ -368,19 +458,31 @@ impl Accumulator {
     }
 }
 
-impl Load {
-    fn takes(&self, now: Instant) -> bool {
-        self.requests < MAX_REQUESTS && self.throttled_until.is_none_or(|until| until <= now)
+impl Outputs {
+    fn next_id(&mut self) -> u64 {
+        let id = self.next_batch;
+        self.next_batch += 1;
+        id
     }
 }
 
-fn fits((bytes, batches): &(usize, Vec<Leased>), len: usize) -> bool {
-    batches.is_empty() || (bytes.saturating_add(len) <= MAX_REQUEST_BYTES && batches.len() < MAX_REQUEST_BATCHES)
+impl From<Ordering> for usize {
+    /// How many batches of a partition may be under way without sequence numbers.
+    fn from(ordering: Ordering) -> Self {
+        match ordering {
+            Ordering::Strict => 1,
+            Ordering::Relaxed => MAX_IN_FLIGHT,
+        }
+    }
 }
 
-/// Batches of one partition that are under way at a time. With more, and without sequence numbers, one that is sent
-/// again would overtake its successor. An idempotent writer may have five.
-const MAX_IN_FLIGHT: usize = 1;
+fn fits(bytes: usize, batches: usize, len: usize) -> bool {
+    batches == 0 || (bytes.saturating_add(len) <= MAX_REQUEST_BYTES && batches < MAX_REQUEST_BATCHES)
+}
+
+/// Batches of one partition that are under way at a time: so many of a producer's last ones a broker remembers, and
+/// recognises when they come again.
+const MAX_IN_FLIGHT: usize = 5;
 /// Requests to one broker at a time: it takes them from a connection one by one, and the others wait in its buffers
 /// (Java `max.in.flight.requests.per.connection`).
 pub(crate) const MAX_REQUESTS: usize = 5;

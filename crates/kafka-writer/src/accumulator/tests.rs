@@ -1,6 +1,8 @@
-//! Scripts on virtual time, and a model: under any schedule of answers, errors, silence and leader moves nothing is
-//! lost, doubled or reordered.
+//! Scripts on virtual time, and a model: under any schedule of answers, errors, silence, expiries and leader moves
+//! nothing is lost, doubled or reordered.
 
+mod idempotence;
+mod log;
 mod model;
 mod script;
 
@@ -16,6 +18,8 @@ use super::*;
 use crate::buffers::Buffers;
 use crate::error::Fate;
 use crate::partition::{BatchLimits, Entry};
+use crate::produce;
+use crate::seal::split;
 
 /// A writer without tasks: partitions, an accumulator, and what it has in other hands.
 struct World {
@@ -23,14 +27,18 @@ struct World {
     accumulator: Accumulator,
     partitions: Vec<Arc<Partition>>,
     leaders: Vec<Option<BrokerId>>,
+    topic_id: Uuid,
     limits: BatchLimits,
     buffers: Buffers,
-    seals: Vec<Seal>,
+    jobs: Vec<Job>,
     wire: Vec<ProduceBatches>,
     stale: usize,
     charged: usize,
     released: usize,
 }
+
+/// What brokers give who asks for a producer id.
+const IDENTITY: ProducerIdentity = ProducerIdentity { producer_id: 7, producer_epoch: 0 };
 
 /// A message that was appended.
 #[derive(Clone, Debug)]
@@ -41,12 +49,19 @@ struct Sent {
 }
 
 impl World {
+    /// Without idempotence.
     fn new(partitions: usize) -> Self {
+        Self::with(partitions, Idempotence::Off)
+    }
+
+    fn with(partitions: usize, idempotence: Idempotence) -> Self {
         let config = AccumulatorConfig {
             linger: Duration::from_millis(5),
             delivery_timeout: Duration::from_secs(2),
             retries: u32::MAX,
             backoff: Backoff { min: Duration::from_millis(10), max: Duration::from_millis(100) },
+            idempotence,
+            unnumbered_in_flight: 1,
         };
         let partition = |index: usize| Arc::new(Partition::new(index as u64, "t".into(), index as i32));
         Self {
@@ -54,9 +69,10 @@ impl World {
             accumulator: Accumulator::new(config, 7),
             partitions: (0..partitions).map(partition).collect(),
             leaders: vec![Some(BrokerId(1)); partitions],
+            topic_id: Uuid::ZERO,
             limits: BatchLimits { messages: 4, bytes: 1000 },
             buffers: Buffers::new(4),
-            seals: Vec::new(),
+            jobs: Vec::new(),
             wire: Vec::new(),
             stale: 0,
             charged: 0,
@@ -71,7 +87,7 @@ impl World {
         let message = Message { value: Some(value.into()), ..Message::default() };
         let (now, charge) = (self.now, len + 50);
         let target = &self.partitions[partition];
-        let entry = Entry { message: &message, timestamp: 0, charge };
+        let entry = Entry { message: &message, timestamp: 0, charge, tag: None };
         let mut attention = false;
         let note = || attention = true;
         let appended = target.append(entry, self.limits, &self.buffers, || now, note).unwrap();
@@ -102,14 +118,17 @@ impl World {
 
     /// Drains all but what is to be sealed.
     fn drain_unsealed(&mut self) {
-        while let Some(seal) = self.accumulator.poll_seal() {
-            self.seals.push(seal);
+        while self.accumulator.poll_ask(self.now) {
+            self.accumulator.handle_identity(self.now, Ok(IDENTITY));
         }
-        let leaders = self.leaders.clone();
+        while let Some(job) = self.accumulator.poll_work() {
+            self.jobs.push(job);
+        }
+        let (leaders, topic_id) = (self.leaders.clone(), self.topic_id);
         let leader = move |topic: &str, partition: i32| {
             assert_eq!(topic, "t");
             let none = || kafka_conn::Error::new(kafka_conn::ErrorKind::NoLeader).with_unsent();
-            leaders[partition as usize].map(|broker| Leader { broker, topic_id: Uuid::ZERO }).ok_or_else(none)
+            leaders[partition as usize].map(|broker| Leader { broker, topic_id }).ok_or_else(none)
         };
         loop {
             let requests = self.accumulator.poll_requests(self.now, &leader);
@@ -120,8 +139,8 @@ impl World {
         }
         self.released += self.accumulator.poll_released();
         while let Some(settled) = self.accumulator.poll_settled() {
-            assert!(settled.result.outcome().is_none(), "settled twice");
-            settled.result.settle(settled.outcome);
+            assert!(settled.result.outcome(settled.first).is_none(), "settled twice");
+            settled.result.settle(settled.first, settled.outcome);
         }
         while self.accumulator.poll_stale().is_some() {
             self.stale += 1;
@@ -135,30 +154,38 @@ impl World {
     /// Drains everything, as a writer's task does: what can be sealed is, before anything is sent.
     fn drain(&mut self) {
         loop {
-            self.seals.extend(std::iter::from_fn(|| self.accumulator.poll_seal()));
-            if self.seals.is_empty() {
+            self.jobs.extend(std::iter::from_fn(|| self.accumulator.poll_work()));
+            if self.jobs.is_empty() {
                 return self.drain_unsealed();
             }
-            for seal in std::mem::take(&mut self.seals) {
-                self.seal(seal);
+            for job in std::mem::take(&mut self.jobs) {
+                self.work(job);
             }
         }
     }
 
-    fn seal(&mut self, seal: Seal) {
-        let Seal { lane, batch, mut builder } = seal;
-        let sealed = builder.seal(&mut Compressor::default());
-        self.buffers.put(builder);
-        self.accumulator.handle_sealed(self.now, lane, batch, sealed);
+    fn work(&mut self, job: Job) {
+        let Job { lane, batch, work } = job;
+        let done = match work {
+            Work::Seal(mut builder) => {
+                let messages = builder.count() as u32;
+                let sealed = builder.seal(&mut Compressor::default());
+                self.buffers.put(builder);
+                sealed.map(|bytes| vec![Part { bytes, messages }])
+            }
+            Work::Split(bytes) => split(bytes, &mut Compressor::default()),
+        };
+        self.accumulator.handle_worked(self.now, lane, batch, done);
     }
 
     /// What must hold at any time.
     fn check(&self) {
-        let mut partitions: Vec<_> = self.wire.iter().flat_map(|r| r.batches.iter().map(|b| b.partition)).collect();
-        let count = partitions.len();
-        partitions.sort_unstable();
-        partitions.dedup();
-        assert_eq!(partitions.len(), count, "two batches of a partition are in flight");
+        for request in &self.wire {
+            let mut partitions: Vec<_> = request.batches.iter().map(|batch| batch.partition).collect();
+            partitions.sort_unstable();
+            partitions.dedup();
+            assert_eq!(partitions.len(), request.batches.len(), "two batches of a partition in one request");
+        }
         for broker in 0..3 {
             let requests = self.wire.iter().filter(|request| request.broker == BrokerId(broker)).count();
             assert!(requests <= MAX_REQUESTS, "{requests} requests to broker {broker}");
@@ -178,7 +205,7 @@ impl World {
         mut outcome: impl FnMut(&Leased) -> Result<Option<i64>, Failure>,
     ) {
         let request = self.wire.remove(at);
-        let outcomes = request.batches.iter().map(|batch| (batch.lane, batch.batch, outcome(batch))).collect();
+        let outcomes = request.batches.iter().map(|batch| answered(batch, outcome(batch))).collect();
         self.accumulator.handle_answer(self.now, Answer { broker: request.broker, throttle, outcomes });
         self.drain();
     }
@@ -186,14 +213,24 @@ impl World {
 
 impl Sent {
     fn outcome(&self) -> Option<Result<Option<i64>, Fate>> {
-        let outcome = self.result.outcome()?;
-        Some(outcome.map(|base| base.map(|base| base + i64::from(self.index))).map_err(|error| error.fate()))
+        self.result.outcome(self.index).map(|outcome| outcome.map_err(|error| error.fate()))
     }
 }
 
-fn refused(code: ErrorCode, fate: Fate) -> Failure {
-    let error = Error::new(ErrorKind::Broker(code)).with_fate(fate);
-    Failure { error, retriable: code.is_retriable(), refresh: code.needs_metadata_refresh() }
+fn answered(batch: &Leased, outcome: Result<Option<i64>, Failure>) -> Answered {
+    Answered { lane: batch.lane, batch: batch.batch, attempt: batch.attempt, outcome }
+}
+
+fn refused(code: ErrorCode) -> Failure {
+    produce::outcome(code, -1).unwrap_err()
+}
+
+fn lost() -> Failure {
+    produce::failure(kafka_conn::Error::new(kafka_conn::ErrorKind::ConnectionLost))
+}
+
+fn unsent() -> Failure {
+    produce::failure(kafka_conn::Error::new(kafka_conn::ErrorKind::Refused).with_unsent())
 }
 
 /// The numbers of a batch's messages.

@@ -47,6 +47,10 @@ impl Balancer for Hash {
         element(partitions, usize::try_from((hash % count).unsigned_abs()).unwrap_or_default())
     }
 
+    fn is_by_content(&self, message: &Message) -> bool {
+        message.key.is_some()
+    }
+
     fn for_topic(&self, _topic: &str) -> Arc<dyn Balancer> {
         Arc::new(Self::with_hasher(self.hasher))
     }

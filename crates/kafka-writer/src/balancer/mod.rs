@@ -32,12 +32,27 @@ pub use round_robin::RoundRobin;
 /// # let _ = config;
 /// ```
 pub trait Balancer: Send + Sync + 'static {
-    /// One of `partitions`, which are the indexes of all partitions of the topic in ascending order, and never none.
+    /// One of `partitions`, which are indexes of partitions of the topic in ascending order, and never none: all of them,
+    /// or those that have a leader ([`is_by_content`](Self::is_by_content)).
     ///
     /// It runs in the caller of [`send`](crate::Writer::send), and should be quick. The writer refuses a message for
     /// which anything but one of them is returned, with
     /// [`UnknownPartition`](crate::ErrorKind::UnknownPartition).
     fn balance(&self, message: &Message, partitions: &[i32]) -> i32;
+
+    /// Whether the message says itself where it belongs, as by its key. If not, only partitions that have a leader are
+    /// offered, if any has one. Default: it does.
+    fn is_by_content(&self, message: &Message) -> bool {
+        let _ = message;
+        true
+    }
+
+    /// [`balance`](Self::balance) for who minds how much waits: `queued` is the number of batches that wait for a
+    /// partition or are under way to it. Default: never mind.
+    fn balance_by_load(&self, message: &Message, partitions: &[i32], queued: &dyn Fn(i32) -> usize) -> i32 {
+        let _ = queued;
+        self.balance(message, partitions)
+    }
 
     /// The same kind of balancer for a topic, with nothing remembered.
     fn for_topic(&self, topic: &str) -> Arc<dyn Balancer>;

@@ -47,6 +47,10 @@ impl Balancer for RoundRobin {
         element(partitions, turn % partitions.len().max(1))
     }
 
+    fn is_by_content(&self, _message: &Message) -> bool {
+        false
+    }
+
     fn for_topic(&self, _topic: &str) -> Arc<dyn Balancer> {
         Arc::new(Self::new(self.chunk_size.get()))
     }

@@ -8,13 +8,14 @@ use bytes::{Bytes, BytesMut};
 use kafka_conn::{BrokerAddress, ConnectOptions, Connector, Dialer, Stream, Transport, TransportConfig};
 use kafka_protocol::messages::api_versions::{ApiVersion, ApiVersionsResponse};
 use kafka_protocol::messages::header::{RequestHeader, ResponseHeader};
+use kafka_protocol::messages::init_producer_id::InitProducerIdResponse;
 use kafka_protocol::messages::metadata::{
     MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use kafka_protocol::messages::produce::{
     PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
 };
-use kafka_protocol::records::{Batch, BatchDecoder, Batches, Compression};
+use kafka_protocol::records::{Batch, BatchDecoder, Batches, Compression, Producer};
 use kafka_protocol::{ApiKey, Limits, Message, Uuid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
@@ -61,6 +62,10 @@ pub(crate) struct State {
     /// A broker that answers no Produce request any more.
     pub(crate) silent: Option<i32>,
     pub(crate) produced: Vec<Produced>,
+    /// What who asks for a producer id is answered; nobody can ask where that is none.
+    pub(crate) init_producer_id: Option<i16>,
+    /// The batches that are there: producer id, epoch, base sequence, offset.
+    numbered: HashMap<(String, i32), Vec<(Producer, i64)>>,
     pub(crate) max_produce: i16,
     pub(crate) metadata_requests: usize,
 }
@@ -74,7 +79,14 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) fn new(topic: &str, leaders: &[i32]) -> Self {
         let topics = HashMap::from([(topic.to_owned(), leaders.to_vec())]);
-        Self { state: Arc::new(Mutex::new(State { topics, max_produce: 13, ..State::default() })) }
+        Self {
+            state: Arc::new(Mutex::new(State {
+                topics,
+                max_produce: 13,
+                init_producer_id: Some(0),
+                ..State::default()
+            })),
+        }
     }
 
     pub(crate) async fn transport(&self) -> Transport {
@@ -141,6 +153,11 @@ fn answer(state: &Mutex<State>, broker: i32, mut frame: Bytes) -> Option<Bytes> 
     let mut body = BytesMut::new();
     match key {
         ApiKey::API_VERSIONS => api_versions(&state).encode(version, &mut body).unwrap(),
+        ApiKey::INIT_PRODUCER_ID => {
+            let error_code = state.init_producer_id.unwrap_or_default();
+            let response = InitProducerIdResponse { error_code, producer_id: 77, ..Default::default() };
+            response.encode(version, &mut body).unwrap();
+        }
         ApiKey::METADATA => metadata(&mut state, version, frame).encode(version, &mut body).unwrap(),
         ApiKey::PRODUCE => match produce(&mut state, broker, version, frame)? {
             Some(response) => response.encode(version, &mut body).unwrap(),
@@ -161,7 +178,11 @@ fn answer(state: &Mutex<State>, broker: i32, mut frame: Bytes) -> Option<Bytes> 
 fn api_versions(state: &State) -> ApiVersionsResponse {
     let range = |(key, max): (ApiKey, i16)| ApiVersion { api_key: key.0, max_version: max, ..ApiVersion::default() };
     let ranges = [(ApiKey::PRODUCE, state.max_produce), (ApiKey::METADATA, 12), (ApiKey::API_VERSIONS, 4)];
-    ApiVersionsResponse { api_keys: ranges.into_iter().map(range).collect(), ..ApiVersionsResponse::default() }
+    let ids = state.init_producer_id.map(|_| (ApiKey::INIT_PRODUCER_ID, 5));
+    ApiVersionsResponse {
+        api_keys: ranges.into_iter().chain(ids).map(range).collect(),
+        ..ApiVersionsResponse::default()
+    }
 }
 
 fn topic_id(name: &str) -> Uuid {
@@ -223,9 +244,18 @@ fn produce(state: &mut State, broker: i32, version: i16, body: Bytes) -> Option<
                 _ => 0,
             };
             let log = state.logs.entry((name.clone(), partition.index)).or_default();
-            let base_offset = log.len() as i64;
+            let mut base_offset = log.len() as i64;
             if error_code == 0 && !matches!(reaction, Some(Reaction::HangUp | Reaction::Silence)) {
-                append(log, partition.records.clone().unwrap());
+                let records = partition.records.clone().unwrap();
+                let producer = producer(&records);
+                let numbered = state.numbered.entry((name.clone(), partition.index)).or_default();
+                match numbered.iter().find(|(known, _)| *known == producer && producer.producer_id >= 0) {
+                    Some((_, offset)) => base_offset = *offset,
+                    None => {
+                        numbered.push((producer, base_offset));
+                        append(log, records);
+                    }
+                }
             }
             let index = partition.index;
             let answer = PartitionProduceResponse { index, error_code, base_offset, ..Default::default() };
@@ -245,6 +275,11 @@ fn produce(state: &mut State, broker: i32, version: i16, body: Bytes) -> Option<
         _ if request.acks == 0 => Some(None),
         _ => Some(Some(ProduceResponse { responses, ..ProduceResponse::default() })),
     }
+}
+
+fn producer(records: &Bytes) -> Producer {
+    let Some(Ok(Batch::Records(batch))) = Batches::new(records.clone()).next() else { panic!("not of format 2") };
+    batch.producer()
 }
 
 fn append(log: &mut Vec<Appended>, records: Bytes) {

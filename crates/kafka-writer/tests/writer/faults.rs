@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kafka_protocol::ErrorCode;
-use kafka_writer::{ErrorKind, Fate, Writer, WriterConfig};
+use kafka_writer::{ErrorKind, Fate, Idempotence, Writer, WriterConfig};
 
 use crate::cluster::{Cluster, Reaction};
 use crate::{config, message};
@@ -118,4 +118,38 @@ async fn a_transport_that_is_closed_ends_what_is_written() {
     let error = writer.send(message("y")).await.unwrap().await.unwrap_err();
     assert_eq!((error.kind(), error.fate()), (&ErrorKind::Connection, Fate::NotPersisted));
     writer.close().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_lost_doubles_nothing() {
+    let cluster = Cluster::new("t", &[1]);
+    cluster.react(&[Reaction::AppendAndHangUp; 5]);
+    let writer = Writer::new(cluster.transport().await, config("t")).unwrap();
+    for number in 0..10 {
+        let written = writer.send(message(number.to_string())).await.unwrap().await.unwrap();
+        assert_eq!(written.offset, Some(number));
+    }
+    assert_eq!(cluster.values("t", 0).len(), 10);
+    assert_eq!(writer.stats().retries, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_refuses_idempotence_is_written_to_unless_it_is_required() {
+    for (answer, source) in [(Some(31), true), (None, true)] {
+        let cluster = Cluster::new("t", &[1]);
+        cluster.state.lock().unwrap().init_producer_id = answer;
+        let writer = Writer::new(cluster.transport().await, config("t")).unwrap();
+        writer.send(message("x")).await.unwrap().await.unwrap();
+        assert_eq!(writer.stats().idempotent, Some(false));
+        let config = WriterConfig { idempotence: Idempotence::Require, ..config("t") };
+        let writer = Writer::new(cluster.transport().await, config).unwrap();
+        let error = writer.send(message("y")).await.unwrap().await.unwrap_err();
+        assert_eq!((error.kind(), error.fate()), (&ErrorKind::NoProducerId, Fate::NotPersisted));
+        assert_eq!(std::error::Error::source(&error).is_some(), source);
+        cluster.state.lock().unwrap().init_producer_id = Some(0);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        if answer.is_some() {
+            writer.send(message("z")).await.unwrap().await.unwrap();
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! Flushing, closing, dropping.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kafka_writer::{ErrorKind, Fate, Writer, WriterConfig};
+use kafka_writer::{Completion, ErrorKind, Fate, SendOptions, Writer, WriterConfig, Written};
 
 use crate::cluster::{Cluster, Reaction};
 use crate::{config, message};
@@ -23,7 +24,9 @@ async fn a_flush_sends_what_is_queued_and_waits() {
     assert_eq!(cluster.log("t", 0).len() + cluster.log("t", 1).len(), 10);
     cluster.react(&[Reaction::Refuse(87)]);
     drop(writer.send(message("bad")).await.unwrap());
-    assert_eq!(writer.flush().await.unwrap_err().fate(), Fate::NotPersisted);
+    let failed = writer.flush().await.unwrap_err();
+    let [(error, 1)] = failed.errors().collect::<Vec<_>>()[..] else { panic!("{failed}") };
+    assert_eq!(error.fate(), Fate::NotPersisted);
     writer.flush().await.unwrap();
 }
 
@@ -35,7 +38,8 @@ async fn closing_writes_what_is_queued() {
     writer.close().await.unwrap();
     assert_eq!(delivery.await.unwrap().offset, Some(0));
     assert_eq!(writer.send(message("y")).await.unwrap_err().error().kind(), &ErrorKind::Closed);
-    assert_eq!(writer.flush().await.unwrap_err().kind(), &ErrorKind::Closed);
+    let failed = writer.flush().await.unwrap_err();
+    assert_eq!(failed.errors().next().unwrap().0.kind(), &ErrorKind::Closed);
     writer.close().await.unwrap();
 }
 
@@ -136,4 +140,69 @@ async fn a_topic_that_is_not_written_to_is_forgotten_by_the_transport() {
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!(transport.cluster().topics().len(), 0);
     assert_eq!(writer.send(message("y")).await.unwrap().await.unwrap().offset, Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_tells_what_nobody_was_told() {
+    let cluster = Cluster::new("t", &[1]);
+    let writer = Writer::new(cluster.transport().await, config("t")).unwrap();
+    cluster.react(&[Reaction::Refuse(87), Reaction::Refuse(87)]);
+    for told in [true, false] {
+        let deliveries = [writer.send(message("x")).await.unwrap(), writer.send(message("y")).await.unwrap()];
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let [first, second] = deliveries;
+        first.await.unwrap_err();
+        if told {
+            second.await.unwrap_err();
+        }
+    }
+    let failed = writer.flush().await.unwrap_err();
+    assert_eq!((failed.count(), failed.errors().count()), (1, 1), "{failed}");
+    writer.flush().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abort_ends_everything_at_once() {
+    let cluster = Cluster::new("t", &[1]);
+    cluster.react(&[Reaction::Silence; 10]);
+    let writer = Writer::new(cluster.transport().await, config("t")).unwrap();
+    let under_way = writer.send(message("x")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let queued = writer.send(message("y")).await.unwrap();
+    let before = tokio::time::Instant::now();
+    writer.abort().await;
+    assert!(before.elapsed().is_zero());
+    for (delivery, fate) in [(under_way, Fate::PossiblyPersisted), (queued, Fate::NotPersisted)] {
+        let error = delivery.await.unwrap_err();
+        assert_eq!((error.kind(), error.fate()), (&ErrorKind::Aborted, fate));
+    }
+    assert_eq!(writer.send(message("z")).await.unwrap_err().error().kind(), &ErrorKind::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_hears_of_every_message() {
+    let cluster = Cluster::new("t", &[1, 1]);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let ears = Arc::clone(&heard);
+    let completion = Completion::new(move |completed| {
+        let messages = completed.messages().map(|(tag, written)| (completed.partition, tag, written.ok()));
+        ears.lock().unwrap().extend(messages);
+    });
+    let config = WriterConfig { completion: Some(completion), ..config("t") };
+    let writer = Writer::new(cluster.transport().await, config).unwrap();
+    for tag in 1..=3 {
+        let options = SendOptions { tag: Some(tag), partition: Some(1) };
+        drop(writer.send_with(message("x"), options).await.unwrap());
+    }
+    writer.flush().await.unwrap();
+    cluster.react(&[Reaction::Refuse(87)]);
+    let options = SendOptions { partition: Some(0), tag: None };
+    drop(writer.send_with(message("bad"), options).await.unwrap());
+    writer.close().await.unwrap();
+    let written = |offset| Some(Written { partition: 1, offset: Some(offset) });
+    let expected = [(1, Some(1), written(0)), (1, Some(2), written(1)), (1, Some(3), written(2)), (0, None, None)];
+    assert_eq!(*heard.lock().unwrap(), expected);
+    let stats = writer.stats();
+    assert_eq!((stats.messages, stats.failed_messages, stats.errors, stats.buffered_bytes), (4, 1, 1, 0));
+    assert_eq!((stats.idempotent, stats.is_async, stats.batch_size.max), (Some(true), true, 3));
 }

@@ -57,7 +57,7 @@ fn a_retry_follows_the_leader_with_the_same_bytes() {
     world.advance(5);
     world.append(0, 1);
     let bytes = world.wire[0].batches[0].records.clone();
-    world.answer(0, |_| Err(refused(ErrorCode::NOT_LEADER_OR_FOLLOWER, Fate::PossiblyPersisted)));
+    world.answer(0, |_| Err(refused(ErrorCode::NOT_LEADER_OR_FOLLOWER)));
     assert_eq!((world.wire.len(), world.stale), (0, 1));
     world.leaders[0] = Some(BrokerId(2));
     world.advance(12);
@@ -76,7 +76,7 @@ fn a_fatal_error_fails_its_batch_alone() {
     world.advance(5);
     while !world.wire.is_empty() {
         world.answer(0, |batch| match batch.partition {
-            0 => Err(refused(ErrorCode::MESSAGE_TOO_LARGE, Fate::NotPersisted)),
+            0 => Err(refused(ErrorCode::MESSAGE_TOO_LARGE)),
             _ => Ok(Some(3)),
         });
     }
@@ -91,7 +91,7 @@ fn retries_are_counted() {
     for attempt in 0..3 {
         world.advance(150);
         assert_eq!((world.wire.len(), sent.outcome()), (1, None), "attempt {attempt}");
-        world.answer(0, |_| Err(refused(ErrorCode::NOT_ENOUGH_REPLICAS, Fate::NotPersisted)));
+        world.answer(0, |_| Err(refused(ErrorCode::NOT_ENOUGH_REPLICAS)));
     }
     assert_eq!(sent.outcome(), Some(Err(Fate::NotPersisted)));
     assert!(world.accumulator.is_idle());
@@ -102,9 +102,9 @@ fn what_follows_an_attempt_of_unknown_fate_stays_unknown() {
     let mut world = World::new(1);
     let sent = world.append(0, 0);
     world.advance(5);
-    world.answer(0, |_| Err(refused(ErrorCode::REQUEST_TIMED_OUT, Fate::PossiblyPersisted)));
+    world.answer(0, |_| Err(refused(ErrorCode::REQUEST_TIMED_OUT)));
     world.advance(50);
-    world.answer(0, |_| Err(refused(ErrorCode::TOPIC_AUTHORIZATION_FAILED, Fate::NotPersisted)));
+    world.answer(0, |_| Err(refused(ErrorCode::TOPIC_AUTHORIZATION_FAILED)));
     assert_eq!(sent.outcome(), Some(Err(Fate::PossiblyPersisted)));
 }
 
@@ -165,7 +165,7 @@ fn who_expires_for_want_of_a_leader_learns_why() {
     let sent = world.append(0, 0);
     world.advance(5);
     world.advance(2000);
-    let error = sent.result.outcome().unwrap().unwrap_err();
+    let error = sent.result.outcome(0).unwrap().unwrap_err();
     assert_eq!(error.fate(), Fate::NotPersisted);
     let source = std::error::Error::source(&error).and_then(std::error::Error::source).unwrap();
     let reason = source.downcast_ref::<kafka_conn::Error>().unwrap();
