@@ -2,6 +2,7 @@
 //!
 //! Sans-IO.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -52,7 +53,7 @@ pub struct RawResponse {
 /// body.push(Bytes::from(vec![0; 1 << 20]));
 /// assert_eq!(body.len(), 18 + (1 << 20));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Body {
     /// The first piece: most bodies have no other, and then need no list.
     head: Bytes,
@@ -82,6 +83,13 @@ impl Body {
     /// The pieces, in order.
     pub fn pieces(&self) -> impl Iterator<Item = &Bytes> {
         std::iter::once(&self.head).chain(&self.rest)
+    }
+}
+
+/// Bodies may hold secrets.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

@@ -11,13 +11,15 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, timeout};
 
+use crate::authenticator::Authenticator;
 use crate::connector::Stream;
-use crate::session::Session;
+use crate::session::{Event, Session};
 
 /// A stream and its session.
 pub(crate) struct Driver<T> {
     pub(crate) session: Session<T>,
     stream: Box<dyn Stream>,
+    authenticator: Authenticator,
     /// What the session handed out and the stream has not taken.
     chunks: VecDeque<Bytes>,
     unflushed: bool,
@@ -27,10 +29,11 @@ pub(crate) struct Driver<T> {
 }
 
 impl<T> Driver<T> {
-    pub(crate) fn new(session: Session<T>, stream: Box<dyn Stream>) -> Self {
+    pub(crate) fn new(session: Session<T>, stream: Box<dyn Stream>, authenticator: Authenticator) -> Self {
         Self {
             session,
             stream,
+            authenticator,
             chunks: VecDeque::new(),
             unflushed: false,
             sleep: Box::pin(tokio::time::sleep_until(Instant::now())),
@@ -38,12 +41,24 @@ impl<T> Driver<T> {
         }
     }
 
-    /// Writes, reads and looks at the time; returns whether anything happened. If not, the task is woken when it can.
+    /// Writes, reads, lets the mechanism speak and looks at the time; returns whether anything happened. If not, the task is woken when it can.
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> bool {
         let wrote = self.poll_write(cx);
         let read = self.poll_read(cx);
+        let spoke = self.poll_authenticator(cx);
         let timed = self.poll_time(cx);
-        wrote || read || timed
+        wrote || read || spoke || timed
+    }
+
+    /// The next event; those for the mechanism are seen to here.
+    pub(crate) fn poll_event(&mut self) -> Option<Event<T>> {
+        loop {
+            match self.session.poll_event()? {
+                Event::Authenticate => self.authenticator.start(),
+                Event::Challenge(challenge) => self.authenticator.respond(challenge),
+                event => return Some(event),
+            }
+        }
     }
 
     /// Ends the stream in an orderly way, but does not wait for ever.
@@ -109,6 +124,14 @@ impl<T> Driver<T> {
             Poll::Ready(Ok(_)) => self.session.handle_read(Instant::now().into_std()),
             Poll::Ready(Err(error)) => self.session.handle_lost(error),
         }
+        true
+    }
+
+    fn poll_authenticator(&mut self, cx: &mut Context<'_>) -> bool {
+        let Poll::Ready(reply) = self.authenticator.poll(cx) else {
+            return false;
+        };
+        self.session.handle_authentication(Instant::now().into_std(), reply);
         true
     }
 

@@ -19,6 +19,7 @@
 //! plain values that take the time and bytes and say what to do: no socket, no clock, no task.
 
 mod address;
+mod authenticator;
 mod backoff;
 mod call;
 mod client;

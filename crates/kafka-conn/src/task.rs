@@ -11,12 +11,13 @@ use tokio::time::Instant;
 use tracing::{Instrument, debug, debug_span, trace};
 
 use crate::address::BrokerAddress;
+use crate::authenticator::Authenticator;
 use crate::connection::{Connection, Shared};
 use crate::connector::Stream;
 use crate::dialer::Dialer;
 use crate::driver::Driver;
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Call, Event, Session, SessionConfig};
+use crate::session::{Call, Event, SaslConfig, Session, SessionConfig};
 
 /// What a handle asks of the task.
 #[derive(Debug)]
@@ -56,11 +57,17 @@ pub(crate) async fn open(
         client_id: dialer.client_id.clone(),
         max_handshake_frame: dialer.limits.max_handshake_frame,
         max_frame: dialer.limits.max_frame,
+        sasl: dialer.sasl.as_ref().map(|mechanism| SaslConfig {
+            mechanism: mechanism.name().into(),
+            timeout: dialer.timeout,
+            permille: fastrand::u16(EARLIEST_RENEWAL..=LATEST_RENEWAL),
+        }),
     };
     let session = Session::new(config, Instant::now().into_std(), deadline.into_std());
-    let mut driver = Driver::new(session, stream);
+    let authenticator = Authenticator::new(dialer.sasl.clone(), address.clone());
+    let mut driver = Driver::new(session, stream, authenticator);
     let versions = poll_fn(|cx| poll_handshake(&mut driver, cx)).await.map_err(|error| {
-        debug!(broker = %address, %error, "no connection");
+        debug!(broker = %address, error = %format_args!("{error:#}"), "no connection");
         error.with_broker(address).with_unsent()
     })?;
     let slots = dialer.limits.max_in_flight.clamp(1, Semaphore::MAX_PERMITS / 2);
@@ -82,7 +89,7 @@ pub(crate) async fn open(
 fn poll_handshake(driver: &mut Driver<Reply>, cx: &mut Context<'_>) -> Poll<Result<Arc<BrokerVersions>>> {
     loop {
         let happened = driver.poll_step(cx);
-        while let Some(event) = driver.session.poll_event() {
+        while let Some(event) = driver.poll_event() {
             match event {
                 Event::Ready(versions) => return Poll::Ready(Ok(versions)),
                 Event::Closed { error } => return Poll::Ready(Err(error)),
@@ -115,7 +122,7 @@ impl Task {
                 debug!("closed");
                 self.driver.shutdown().await;
             }
-            _ => debug!(%error, "lost"),
+            _ => debug!(error = %format_args!("{error:#}"), "lost"),
         }
     }
 
@@ -124,7 +131,7 @@ impl Task {
         loop {
             let called = self.poll_commands(cx);
             let moved = self.driver.poll_step(cx);
-            while let Some(event) = self.driver.session.poll_event() {
+            while let Some(event) = self.driver.poll_event() {
                 if let Some(error) = self.handle_event(event) {
                     return Poll::Ready(error);
                 }
@@ -184,7 +191,10 @@ impl Task {
                 }
             }
             Event::Closed { error } => return Some(error.with_broker(&self.shared.address)),
-            Event::Ready(_) => {}
+            Event::Reauthenticated => debug!("authenticated anew"),
+            Event::Throttled { request, pause } => debug!(api = %request.api_key, ?pause, "throttled"),
+            // The handshake is over, and the driver sees to the mechanism.
+            Event::Ready(_) | Event::Authenticate | Event::Challenge(_) => {}
         }
         None
     }
@@ -205,3 +215,8 @@ impl Task {
         }
     }
 }
+
+/// When to authenticate anew, in thousandths of a session's lifetime; somewhere between, so that connections that were
+/// made together do not do so together.
+const EARLIEST_RENEWAL: u16 = 850;
+const LATEST_RENEWAL: u16 = 950;

@@ -130,6 +130,10 @@ async fn a_call_without_answer_times_out_and_ends_the_connection() {
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_goes_away() {
     let (connection, mut peer) = connect(|_| {}).await;
+    let earlier = connection.start_raw(produce(b"0"), CallOptions::default()).await.unwrap();
+    let seen = peer.recv().await.unwrap();
+    peer.answer(&seen, &named("0")).await;
+    earlier.await.unwrap();
     let first = connection.start_raw(produce(b"1"), CallOptions::default()).await.unwrap();
     let second = connection.start_raw(produce(b"2"), CallOptions::default()).await.unwrap();
     peer.recv().await.unwrap();

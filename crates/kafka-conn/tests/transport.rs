@@ -35,7 +35,7 @@ async fn no_broker_at_all() {
     assert_eq!(*error.kind(), ErrorKind::Refused, "{error}");
     let error = Transport::connect(cluster.config("gone,away")).await.unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::NoBroker);
-    assert!(error.to_string().contains("refused"), "{error}");
+    assert!(format!("{error:#}").contains("refused"), "{error:#}");
     let error = Transport::connect(TransportConfig::default()).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::InvalidConfig(_)), "{error}");
 }

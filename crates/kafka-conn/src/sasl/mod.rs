@@ -26,6 +26,7 @@ pub use plain::Plain;
 pub use scram::{Scram, ScramExchange, ScramHash};
 
 use crate::address::BrokerAddress;
+use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
 
 /// A way to authenticate. This crate has [`Plain`], [`Scram`] and [`OAuthBearer`]; others, such as GSSAPI, can be added
@@ -131,4 +132,18 @@ pub enum SaslError {
     /// There are no credentials to send.
     #[error("there are no credentials to send")]
     Credentials(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+impl SaslError {
+    /// As an error of the connection.
+    pub(crate) fn into_error(self, mechanism: &str) -> Error {
+        let mechanism = SmolStr::new(mechanism);
+        match self {
+            Self::Refused(reason) => Error::new(ErrorKind::AuthenticationFailed { mechanism, reason }),
+            Self::Credentials(_) => Error::new(ErrorKind::NoCredentials { mechanism }).with_source(self),
+            Self::Challenge(_) | Self::Unproven => {
+                Error::new(ErrorKind::InvalidChallenge { mechanism }).with_source(self)
+            }
+        }
+    }
 }

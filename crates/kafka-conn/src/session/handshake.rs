@@ -1,4 +1,4 @@
-//! What is said before the first call: which versions the broker speaks. SASL comes after it, later.
+//! What is said before the first call: which versions the broker speaks.
 //!
 //! Sans-IO.
 
@@ -9,7 +9,7 @@ use kafka_protocol::{ApiKey, ErrorCode, Limits, Message};
 use smol_str::SmolStr;
 
 use crate::call::{Body, RawRequest};
-use crate::error::{Error, ErrorKind, Result, Step};
+use crate::error::{Error, ErrorKind, Result};
 
 /// ```text
 ///  ApiVersions v4 ──► refused: again, in a lower version ──► versions known ──► done
@@ -31,11 +31,6 @@ impl Handshake {
     pub(super) fn start() -> (Self, RawRequest) {
         let version = ApiKey::API_VERSIONS.versions().max;
         (Self { version }, api_versions(version))
-    }
-
-    /// What a close would interrupt.
-    pub(super) fn step(&self) -> Step {
-        Step::ApiVersions
     }
 
     pub(super) fn handle_answer(&mut self, body: Bytes) -> Result<Next> {

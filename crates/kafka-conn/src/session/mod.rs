@@ -2,41 +2,56 @@
 //!
 //! Sans-IO.
 
+mod authentication;
+mod event;
 mod handshake;
+mod held;
 mod in_flight;
 mod outbox;
+mod renewal;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::header::{RequestHeader, ResponseHeader};
 use kafka_protocol::versions::BrokerVersions;
 use kafka_protocol::{ApiKey, Limits, Message};
-use smol_str::SmolStr;
+
+pub use event::{Call, Event, Expect, RequestInfo, SaslConfig, SessionConfig};
 
 use crate::call::RawRequest;
+use crate::deadline::later;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::frame::FrameDecoder;
+use crate::secret::Secret;
+use authentication::Authentication;
 use handshake::{Handshake, Next};
+use held::Held;
 use in_flight::{InFlight, Owner, Slot};
-use outbox::Outbox;
+use outbox::{Copies, Outbox};
+use renewal::Renewal;
 
 /// One connection to a broker as a state machine: bytes and calls go in, bytes and answers come out.
 ///
 /// ```text
-///                handle_call          handle_close          drained
-///  Handshake ──────────────► Ready ─────────────► Closing ─────────► Closed
-///      │  ApiVersions, (SASL)  │                      │                ▲
-///      └───────────────────────┴──────────────────────┴────────────────┘
+///              ApiVersions               SASL            handle_close          drained
+///  Handshake ─────────────► Authenticating ────► Ready ─────────────► Closing ─────────► Closed
+///      │  └──────── without SASL ────────┼────────►│                      │                ▲
+///      └─────────────────────────────────┴─────────┴──────────────────────┴────────────────┘
 ///        the stream ended, the oldest call ran out of time, the broker broke the protocol
 /// ```
 ///
-/// - Inputs: [`handle_call`](Self::handle_call), [`handle_close`](Self::handle_close), bytes through
+/// A session that is ready may have to authenticate anew before its lifetime is over (KIP-368): then calls wait until
+/// what is in flight is answered and the broker has agreed. They also wait where an answer asks for a pause (KIP-219).
+///
+/// - Inputs: [`handle_call`](Self::handle_call), [`handle_close`](Self::handle_close),
+///   [`handle_authentication`](Self::handle_authentication), bytes through
 ///   [`read_buffer`](Self::read_buffer) and [`handle_read`](Self::handle_read) (or
 ///   [`handle_bytes`](Self::handle_bytes)), [`handle_end`](Self::handle_end), [`handle_lost`](Self::handle_lost),
 ///   [`handle_transmitted`](Self::handle_transmitted), [`handle_timeout`](Self::handle_timeout).
@@ -52,23 +67,29 @@ pub struct Session<T> {
     frames: FrameDecoder,
     in_flight: InFlight<T>,
     outbox: Outbox<T>,
+    /// Calls that may not go out yet.
+    held: Held<T>,
+    renewal: Renewal,
+    /// Known after the handshake.
+    versions: Option<Arc<BrokerVersions>>,
+    /// Whether the broker has answered a call.
+    answered: bool,
     events: VecDeque<Event<T>>,
-}
-
-/// What a session is made with.
-#[derive(Clone, Debug)]
-pub struct SessionConfig {
-    /// The name by which the broker knows this client.
-    pub client_id: SmolStr,
-    /// Bytes of a frame before the session is ready.
-    pub max_handshake_frame: usize,
-    /// Bytes of a frame afterwards.
-    pub max_frame: usize,
 }
 
 #[derive(Debug)]
 enum State {
-    Handshake(Handshake),
+    Handshake {
+        handshake: Handshake,
+        deadline: Instant,
+        /// What the mechanism says first, where it was fast.
+        first: Option<Secret>,
+    },
+    Authenticating {
+        authentication: Authentication,
+        versions: Arc<BrokerVersions>,
+        deadline: Instant,
+    },
     Ready,
     Closing {
         /// When nobody waits any more for what is still unanswered.
@@ -77,99 +98,30 @@ enum State {
     Closed,
 }
 
-/// A request to make.
-#[derive(Debug)]
-pub struct Call<T> {
-    /// The request, encoded.
-    pub request: RawRequest,
-    /// Whether the broker answers it.
-    pub expect: Expect,
-    /// When its answer is too late.
-    pub deadline: Instant,
-    /// Comes back with the answer.
-    pub token: T,
-}
-
-/// Whether a request is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expect {
-    /// The broker answers.
-    Answer,
-    /// The broker does not answer: a Produce with `acks=0`.
-    Nothing,
-}
-
-/// What happened.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event<T> {
-    /// The handshake is over: calls may be made.
-    Ready(Arc<BrokerVersions>),
-    /// A call was answered.
-    Answered {
-        /// The call's.
-        token: T,
-        /// What it was.
-        request: RequestInfo,
-        /// How long it took from [`Session::handle_call`].
-        elapsed: Duration,
-        /// The answer's body; a slice of the read buffer.
-        body: Bytes,
-    },
-    /// The last byte of a request that is not answered went out.
-    Sent {
-        /// The call's.
-        token: T,
-    },
-    /// A call behind others ran out of time. Its slot stays until it is answered, and with it the token:
-    /// [`Session::token_mut`].
-    Late {
-        /// What it was.
-        request: RequestInfo,
-        /// Why.
-        error: Error,
-    },
-    /// A call will not be answered.
-    Failed {
-        /// The call's.
-        token: T,
-        /// Why.
-        error: Error,
-    },
-    /// The session is over, and this is its last event but for the refusals of calls that are made nevertheless.
-    Closed {
-        /// Why; [`Closed`](ErrorKind::Closed) after [`Session::handle_close`].
-        error: Error,
-    },
-}
-
-/// What a request was, without its body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestInfo {
-    /// The API.
-    pub api_key: ApiKey,
-    /// The version.
-    pub version: i16,
-    /// The number that the answer repeats.
-    pub correlation_id: i32,
-}
-
 impl<T> Session<T> {
     /// A session at its start: the handshake has until `deadline`.
     pub fn new(config: SessionConfig, now: Instant, deadline: Instant) -> Self {
         let client_id = Some(config.client_id.clone());
         let mut session = Self {
             state: State::Closed,
-            header: RequestHeader { client_id, ..RequestHeader::default() },
+            header: RequestHeader { client_id, correlation_id: FIRST_CORRELATION_ID, ..RequestHeader::default() },
             frames: FrameDecoder::new(config.max_handshake_frame),
             in_flight: InFlight::default(),
             outbox: Outbox::default(),
+            held: Held::default(),
+            renewal: Renewal::Never,
+            versions: None,
+            answered: false,
             events: VecDeque::new(),
             config,
         };
         let (handshake, request) = Handshake::start();
-        session.state = State::Handshake(handshake);
+        session.state = State::Handshake { handshake, deadline, first: None };
         session.ask(now, deadline, request);
+        session.header.correlation_id = 1;
+        if session.config.sasl.is_some() {
+            session.events.push_back(Event::Authenticate);
+        }
         session
     }
 
@@ -180,13 +132,13 @@ impl<T> Session<T> {
             let error = error.with_api(request.api_key, request.version).with_unsent();
             return self.events.push_back(Event::Failed { token, error });
         }
-        match expect {
-            Expect::Answer => self.enqueue(now, deadline, request, Owner::Caller(token)),
-            Expect::Nothing => match self.write(&request) {
-                Ok((request, start)) => self.outbox.expect_sent(request, start, now, deadline, token),
-                Err(error) => self.events.push_back(Event::Failed { token, error }),
-            },
+        let call = Call { request, expect, deadline, token };
+        // Who came before goes first.
+        if self.renewal.holds_calls() || self.held.is_paused(now) || !self.held.is_empty() {
+            self.held.push(now, call);
+            return self.release(now);
         }
+        self.send(now, call);
     }
 
     /// The buffer to append received bytes to; it has room. To be followed by [`handle_read`](Self::handle_read).
@@ -218,13 +170,23 @@ impl<T> Session<T> {
     /// The broker has closed its side of the stream.
     pub fn handle_end(&mut self) {
         let within = self.frames.is_within_frame();
-        let error = self.lost();
-        self.fail(if within { error.with_source(io::Error::from(io::ErrorKind::UnexpectedEof)) } else { error });
+        let error = if within {
+            self.lost().with_source(io::Error::from(io::ErrorKind::UnexpectedEof))
+        } else if self.is_first_call() && self.config.sasl.is_none() {
+            // What brokers do that expect SASL, and there is no other sign of it.
+            Error::new(ErrorKind::SaslExpected)
+        } else {
+            self.lost()
+        };
+        self.fail(error);
     }
 
-    /// The stream failed.
+    /// The stream failed. Where the cause is an [`Error`] of this crate in disguise, that is the reason.
     pub fn handle_lost(&mut self, cause: io::Error) {
-        let error = self.lost().with_source(cause);
+        let error = match cause.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            Some(error) => error.clone(),
+            None => self.lost().with_source(cause),
+        };
         self.fail(error);
     }
 
@@ -242,8 +204,8 @@ impl<T> Session<T> {
         if self.is_closed() {
             return;
         }
-        if let Some(slot) = self.in_flight.front().filter(|slot| slot.deadline <= now) {
-            let step = if matches!(slot.owner, Owner::Handshake) { Step::ApiVersions } else { Step::Call };
+        if let Some(slot) = self.in_flight.dead_front(now) {
+            let step = if matches!(slot.owner, Owner::Session) { self.step() } else { Step::Call };
             let error = timed_out(step, slot.request, slot.sent_at, slot.deadline);
             return self.fail(error);
         }
@@ -251,25 +213,34 @@ impl<T> Session<T> {
             let error = timed_out(Step::Call, stalled.request, stalled.queued_at, stalled.deadline);
             return self.fail(error);
         }
+        if self.handshake_until().is_some_and(|until| until <= now) {
+            return self.fail(Error::new(ErrorKind::Timeout { step: self.step(), after: None }));
+        }
         let told = self.events.len();
         for slot in self.in_flight.expire(now) {
             let error = timed_out(Step::Call, slot.request, slot.sent_at, slot.deadline);
             self.events.push_back(Event::Late { request: slot.request, error });
         }
+        self.expire_held(now);
+        self.release(now);
+        self.handle_renewal_timeout(now);
         // Whoever was just found late is told so first, and has to have a slot for that.
         if self.events.len() == told && self.closing_until().is_some_and(|until| until <= now) {
             self.fail(Error::new(ErrorKind::Closed));
         }
+        self.close_if_drained();
     }
 
     /// Closes in an orderly way: no new calls, answers to those in flight, then the end; at the latest when all that
     /// somebody waits for is late.
     pub fn handle_close(&mut self, now: Instant) {
         match self.state {
-            State::Handshake(_) => self.fail(Error::new(ErrorKind::Closed)),
+            State::Handshake { .. } | State::Authenticating { .. } => self.fail(Error::new(ErrorKind::Closed)),
             State::Ready => {
-                let until = self.in_flight.last_deadline().max(self.outbox.last_deadline()).unwrap_or(now);
+                let until = self.in_flight.last_deadline().max(self.outbox.last_deadline());
+                let until = until.max(self.held.last_deadline()).unwrap_or(now);
                 self.state = State::Closing { until };
+                self.stop_renewing(now);
                 self.close_if_drained();
             }
             State::Closing { .. } | State::Closed => {}
@@ -290,7 +261,8 @@ impl<T> Session<T> {
     /// When to call [`handle_timeout`](Self::handle_timeout); may be earlier than anything happens.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let stalled = self.outbox.unanswered().map(|unanswered| unanswered.deadline);
-        self.in_flight.timeout().into_iter().chain(stalled).chain(self.closing_until()).min()
+        let in_flight = self.in_flight.timeout().into_iter().chain(stalled).chain(self.held.timeout());
+        in_flight.chain(self.closing_until()).chain(self.handshake_until()).chain(self.renewal.timeout()).min()
     }
 
     /// The token of a call in flight.
@@ -298,7 +270,7 @@ impl<T> Session<T> {
         self.in_flight.token_mut(correlation_id)
     }
 
-    /// The number of calls that wait for an answer, or whose answer nobody waits for any more.
+    /// The number of requests that wait for an answer, or whose answer nobody waits for any more.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
@@ -313,12 +285,42 @@ impl<T> Session<T> {
         match self.state {
             State::Ready if deadline > now => Ok(()),
             State::Ready => Err(Error::new(ErrorKind::Timeout { step: Step::Call, after: None })),
-            State::Handshake(_) | State::Closing { .. } | State::Closed => Err(Error::new(ErrorKind::Closed)),
+            State::Handshake { .. } | State::Authenticating { .. } | State::Closing { .. } | State::Closed => {
+                Err(Error::new(ErrorKind::Closed))
+            }
+        }
+    }
+
+    /// Sends what was held, as far as it may go by now.
+    fn release(&mut self, now: Instant) {
+        while !self.renewal.holds_calls() && !self.held.is_paused(now) {
+            let Some((_, call)) = self.held.pop() else { return };
+            self.send(now, call);
+        }
+    }
+
+    fn expire_held(&mut self, now: Instant) {
+        for (since, Call { request, deadline, token, .. }) in self.held.expire(now) {
+            let after = Some(deadline.saturating_duration_since(since));
+            let error = Error::new(ErrorKind::Timeout { step: Step::Call, after });
+            let error = error.with_api(request.api_key, request.version).with_unsent();
+            self.events.push_back(Event::Failed { token, error });
+        }
+    }
+
+    fn send(&mut self, now: Instant, call: Call<T>) {
+        let Call { request, expect, deadline, token } = call;
+        match expect {
+            Expect::Answer => self.enqueue(now, deadline, request, Owner::Caller(token)),
+            Expect::Nothing => match self.write(&request) {
+                Ok((request, start)) => self.outbox.expect_sent(request, start, now, deadline, token),
+                Err(error) => self.events.push_back(Event::Failed { token, error }),
+            },
         }
     }
 
     fn ask(&mut self, now: Instant, deadline: Instant, request: RawRequest) {
-        self.enqueue(now, deadline, request, Owner::Handshake);
+        self.enqueue(now, deadline, request, Owner::Session);
     }
 
     fn enqueue(&mut self, now: Instant, deadline: Instant, request: RawRequest, owner: Owner<T>) {
@@ -326,7 +328,7 @@ impl<T> Session<T> {
             Ok((request, start)) => self.in_flight.push(Slot { request, start, sent_at: now, deadline, owner }),
             Err(error) => match owner {
                 Owner::Caller(token) | Owner::Late(token) => self.events.push_back(Event::Failed { token, error }),
-                Owner::Handshake => self.fail(error),
+                Owner::Session => self.fail(error),
             },
         }
     }
@@ -334,9 +336,11 @@ impl<T> Session<T> {
     /// Frames a request into the outbox; returns where in the stream of bytes it begins.
     fn write(&mut self, request: &RawRequest) -> Result<(RequestInfo, u64)> {
         let RawRequest { api_key, version, ref body } = *request;
+        let is_secret = api_key == ApiKey::SASL_AUTHENTICATE;
+        let copies = if is_secret { Copies::Forbidden } else { Copies::Allowed };
         self.header.request_api_key = api_key.0;
         self.header.request_api_version = version;
-        let start = self.outbox.push(&self.header, api_key.request_header_version(version), body)?;
+        let start = self.outbox.push(&self.header, api_key.request_header_version(version), body, copies)?;
         let correlation_id = self.header.correlation_id;
         // Never negative: some proxies take it for unsigned.
         self.header.correlation_id = correlation_id.wrapping_add(1) & i32::MAX;
@@ -356,52 +360,100 @@ impl<T> Session<T> {
         let header_version = request.api_key.response_header_version(request.version);
         ResponseHeader::decode_prefix(header_version, &mut frame, &Limits::default())
             .map_err(|error| Error::from(error).with_api(request.api_key, request.version))?;
-        let Some(Slot { owner, sent_at, deadline, .. }) = self.in_flight.pop(now) else {
+        let Some(Slot { owner, sent_at, .. }) = self.in_flight.pop(now) else {
             return Ok(());
         };
         match owner {
-            Owner::Handshake => self.handle_handshake(now, deadline, frame)?,
+            Owner::Session => self.handle_own_answer(now, request, frame)?,
             Owner::Caller(token) | Owner::Late(token) => {
+                self.answered = true;
+                self.handle_throttle(now, request, &frame);
                 let elapsed = now.saturating_duration_since(sent_at);
                 self.events.push_back(Event::Answered { token, request, elapsed, body: frame });
             }
         }
+        self.renew_if_drained(now)?;
         self.close_if_drained();
         Ok(())
     }
 
-    fn handle_handshake(&mut self, now: Instant, deadline: Instant, body: Bytes) -> Result<()> {
-        let State::Handshake(handshake) = &mut self.state else {
-            return Ok(());
-        };
-        match handshake.handle_answer(body)? {
-            Next::Ask(request) => self.ask(now, deadline, request),
-            Next::Done(versions) => {
-                self.state = State::Ready;
-                self.frames.set_max_frame(self.config.max_frame);
-                self.events.push_back(Event::Ready(Arc::new(versions)));
+    fn handle_throttle(&mut self, now: Instant, request: RequestInfo, body: &Bytes) {
+        let pause = throttle::pause(request, body);
+        if !pause.is_zero() {
+            self.held.pause_until(later(now, pause));
+            self.events.push_back(Event::Throttled { request, pause });
+        }
+    }
+
+    /// Takes the answer to what the session itself asked.
+    fn handle_own_answer(&mut self, now: Instant, request: RequestInfo, body: Bytes) -> Result<()> {
+        if let State::Handshake { handshake, deadline, .. } = &mut self.state {
+            let deadline = *deadline;
+            match handshake.handle_answer(body)? {
+                Next::Ask(request) => self.ask(now, deadline, request),
+                Next::Done(versions) => self.handle_negotiated(now, versions)?,
             }
+        } else if let Some((authentication, deadline)) = self.authentication() {
+            let next = authentication.handle_answer(body);
+            let next = next.map_err(|error| error.with_api(request.api_key, request.version))?;
+            self.handle_next(now, deadline, next);
         }
         Ok(())
+    }
+
+    /// The handshake is over.
+    fn ready(&mut self, versions: Arc<BrokerVersions>) {
+        self.state = State::Ready;
+        self.frames.set_max_frame(self.config.max_frame);
+        self.events.push_back(Event::Ready(versions));
+    }
+
+    /// What the session itself is doing.
+    fn step(&self) -> Step {
+        match (&self.state, &self.renewal) {
+            (State::Handshake { .. }, _) => Step::ApiVersions,
+            (State::Authenticating { authentication, .. }, _) | (_, Renewal::Running { authentication, .. }) => {
+                authentication.step()
+            }
+            _ => Step::Call,
+        }
+    }
+
+    /// Whether the oldest in flight is a call, and none was answered before.
+    fn is_first_call(&self) -> bool {
+        !self.answered && self.in_flight.front().is_some_and(|slot| !matches!(slot.owner, Owner::Session))
+    }
+
+    fn handshake_until(&self) -> Option<Instant> {
+        match self.state {
+            State::Handshake { deadline, .. } | State::Authenticating { deadline, .. } => Some(deadline),
+            State::Ready | State::Closing { .. } | State::Closed => None,
+        }
     }
 
     fn closing_until(&self) -> Option<Instant> {
         match self.state {
             State::Closing { until } => Some(until),
-            State::Handshake(_) | State::Ready | State::Closed => None,
+            State::Handshake { .. } | State::Authenticating { .. } | State::Ready | State::Closed => None,
         }
     }
 
     fn close_if_drained(&mut self) {
-        if matches!(self.state, State::Closing { .. }) && self.in_flight.len() == 0 && self.outbox.is_drained() {
+        if matches!(self.state, State::Closing { .. }) && self.is_drained() {
             self.fail(Error::new(ErrorKind::Closed));
         }
     }
 
+    /// Whether nobody waits for anything. An authentication under way is of use only to calls that wait for it.
+    fn is_drained(&self) -> bool {
+        let nothing_in_flight = self.in_flight.len() == 0 && self.outbox.is_drained();
+        self.held.is_empty() && (nothing_in_flight || matches!(self.renewal, Renewal::Running { .. }))
+    }
+
     fn lost(&self) -> Error {
-        Error::new(match &self.state {
-            State::Handshake(handshake) => ErrorKind::ClosedDuring { step: handshake.step() },
-            State::Ready | State::Closing { .. } | State::Closed => ErrorKind::ConnectionLost,
+        Error::new(match self.step() {
+            Step::Call => ErrorKind::ConnectionLost,
+            step => ErrorKind::ClosedDuring { step },
         })
     }
 
@@ -411,6 +463,7 @@ impl<T> Session<T> {
             return;
         }
         self.state = State::Closed;
+        self.renewal = Renewal::Never;
         let others = if matches!(error.kind(), ErrorKind::Closed | ErrorKind::ConnectionLost) {
             error.clone()
         } else {
@@ -431,6 +484,10 @@ impl<T> Session<T> {
             let error = if unanswered.start >= written { error.with_unsent() } else { error };
             self.events.push_back(Event::Failed { token: unanswered.token, error });
         }
+        for Call { request, token, .. } in self.held.drain() {
+            let error = others.clone().with_api(request.api_key, request.version).with_unsent();
+            self.events.push_back(Event::Failed { token, error });
+        }
         self.events.push_back(Event::Closed { error });
     }
 }
@@ -439,3 +496,7 @@ fn timed_out(step: Step, request: RequestInfo, since: Instant, deadline: Instant
     let after = Some(deadline.saturating_duration_since(since));
     Error::new(ErrorKind::Timeout { step, after }).with_api(request.api_key, request.version)
 }
+
+/// Four bytes that end a line, twice: an HTTP server that is sent this waits no longer for the rest of its request, but
+/// answers that it is none, by which it is known.
+const FIRST_CORRELATION_ID: i32 = i32::from_be_bytes(*b"\r\n\r\n");

@@ -3,6 +3,7 @@
 //! Sans-IO.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Instant;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -13,7 +14,6 @@ use super::RequestInfo;
 use crate::call::Body;
 use crate::error::{Error, ErrorKind, Result};
 
-#[derive(Debug)]
 pub(super) struct Outbox<T> {
     chunks: VecDeque<Bytes>,
     /// What comes after `chunks`. Its memory is used again once the chunks cut from it are written.
@@ -23,6 +23,14 @@ pub(super) struct Outbox<T> {
     written: u64,
     /// Requests that are done when they are written, in order.
     unanswered: VecDeque<Unanswered<T>>,
+}
+
+/// Whether the bytes of a body may be gathered with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Copies {
+    Allowed,
+    /// They are secret, and wiped by their owner.
+    Forbidden,
 }
 
 #[derive(Debug)]
@@ -38,7 +46,13 @@ pub(super) struct Unanswered<T> {
 
 impl<T> Outbox<T> {
     /// Puts in a request: size, header, body. Returns where in the stream of bytes it begins.
-    pub(super) fn push(&mut self, header: &RequestHeader, header_version: i16, body: &Body) -> Result<u64> {
+    pub(super) fn push(
+        &mut self,
+        header: &RequestHeader,
+        header_version: i16,
+        body: &Body,
+        copies: Copies,
+    ) -> Result<u64> {
         let before = self.gathered.len();
         self.gathered.put_u32(0);
         let written = header.encode(header_version, &mut self.gathered).map_err(Error::from);
@@ -60,7 +74,7 @@ impl<T> Outbox<T> {
             place.copy_from_slice(&size.to_be_bytes());
         }
         for piece in body.pieces() {
-            if piece.len() <= MAX_COPY {
+            if piece.len() <= MAX_COPY && copies == Copies::Allowed {
                 self.gathered.put_slice(piece);
             } else {
                 self.flush();
@@ -125,6 +139,14 @@ impl<T> Outbox<T> {
         if !self.gathered.is_empty() {
             self.chunks.push_back(self.gathered.split().freeze());
         }
+    }
+}
+
+/// Bytes on their way out may be secret.
+impl<T> fmt::Debug for Outbox<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { queued, written, .. } = self;
+        f.debug_struct("Outbox").field("queued", queued).field("written", written).finish_non_exhaustive()
     }
 }
 

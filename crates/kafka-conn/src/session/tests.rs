@@ -1,11 +1,18 @@
 //! Scripts: what goes into a session at what time, and what must come out.
 
+mod patience;
+mod sasl;
+mod throttle;
+
 use kafka_protocol::messages::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
+use kafka_protocol::{ApiKey, Message};
 use proptest::prelude::*;
+use std::time::Duration;
 
 use super::*;
 use crate::call::Body;
+use crate::sasl::SaslError;
 
 /// A session, the broker's end of its stream, and a clock in milliseconds.
 struct Script {
@@ -31,13 +38,18 @@ const LIST: &[(ApiKey, i16, i16)] =
 
 impl Script {
     fn new() -> Self {
-        let config = SessionConfig { client_id: "tester".into(), max_handshake_frame: 512 << 10, max_frame: 100 << 20 };
+        Self::with(None)
+    }
+
+    fn with(sasl: Option<SaslConfig>) -> Self {
+        let client_id = "tester".into();
+        let config = SessionConfig { client_id, max_handshake_frame: 512 << 10, max_frame: 100 << 20, sasl };
         let start = Instant::now();
         let session = Session::new(config, start, start + Duration::from_millis(HANDSHAKE_MS));
         Self { start, now: start, session, outgoing: FrameDecoder::new(1 << 30) }
     }
 
-    /// Past the handshake, which takes correlation id 0.
+    /// Past the handshake.
     fn ready() -> Self {
         let mut script = Self::new();
         let [request] = script.recv();
@@ -113,7 +125,11 @@ fn tell(event: Event<&'static str>) -> String {
         format!("{}{unsent}", kind.split(" { ").next().unwrap_or_default())
     };
     match event {
+        Event::Authenticate => "authenticate".into(),
+        Event::Challenge(challenge) => format!("challenge {:?}", challenge),
         Event::Ready(_) => "ready".into(),
+        Event::Reauthenticated => "reauthenticated".into(),
+        Event::Throttled { pause, .. } => format!("throttled {pause:?}"),
         Event::Answered { token, .. } => format!("answered {token}"),
         Event::Sent { token } => format!("sent {token}"),
         Event::Late { request, error } => format!("late {}: {}", request.correlation_id, error_text(&error)),
@@ -152,12 +168,12 @@ fn refusal(list: &[(ApiKey, i16, i16)]) -> ApiVersionsResponse {
 fn handshake() {
     let mut script = Script::new();
     let [request] = script.recv();
-    assert_eq!((request.api, request.version, request.id), (ApiKey::API_VERSIONS, 4, 0));
+    assert_eq!((request.api, request.version, request.id), (ApiKey::API_VERSIONS, 4, FIRST_CORRELATION_ID));
     assert_eq!(request.client.as_deref(), Some("tester"));
     let body = ApiVersionsRequest::decode(4, request.body).unwrap();
     assert_eq!(body.client_software_name, "kafka-conn");
     assert_eq!(body.client_software_version, env!("CARGO_PKG_VERSION"));
-    script.send(0, 18, 4, &versions(LIST));
+    script.send(FIRST_CORRELATION_ID, 18, 4, &versions(LIST));
     let Some(Event::Ready(known)) = script.session.poll_event() else { panic!("not ready") };
     assert_eq!(known.negotiate(ApiKey::METADATA), Ok(13));
     assert_eq!(script.session.poll_timeout(), None);
@@ -202,7 +218,7 @@ fn handshake_ends_whatever_the_broker_refuses() {
 fn handshake_with_a_broker_too_old() {
     let mut script = Script::new();
     let [_] = script.recv();
-    script.send(0, 18, 4, &versions(&[(ApiKey::METADATA, 0, 6), (ApiKey::PRODUCE, 0, 6)]));
+    script.send(FIRST_CORRELATION_ID, 18, 4, &versions(&[(ApiKey::METADATA, 0, 6), (ApiKey::PRODUCE, 0, 6)]));
     script.expect(&["closed: BrokerTooOld"]);
 }
 
@@ -211,7 +227,7 @@ fn handshake_with_a_broker_of_2_1() {
     let mut script = Script::new();
     let [_] = script.recv();
     let list = [(ApiKey::METADATA, 0, 7), (ApiKey::PRODUCE, 0, 7), (ApiKey::FETCH, 0, 10)];
-    script.send(0, 18, 4, &versions(&list));
+    script.send(FIRST_CORRELATION_ID, 18, 4, &versions(&list));
     script.expect(&["ready"]);
 }
 
@@ -220,7 +236,7 @@ fn handshake_with_an_error() {
     let mut script = Script::new();
     let [_] = script.recv();
     let answer = ApiVersionsResponse { error_code: 31, ..Default::default() };
-    script.send(0, 18, 4, &answer);
+    script.send(FIRST_CORRELATION_ID, 18, 4, &answer);
     script.expect(&["closed: Broker(CLUSTER_AUTHORIZATION_FAILED (31))"]);
 }
 
@@ -251,7 +267,7 @@ fn handshake_with_what_is_not_kafka() {
         (&[0xff, 0xff, 0xff, 0xff][..], "closed: InvalidFrame"),
         (&[0, 0, 0, 3, 0, 0, 0][..], "closed: InvalidFrame"),
         (&[0, 8, 0, 1][..], "closed: FrameTooLarge"),
-        (&[0, 0, 0, 6, 0, 0, 0, 0, 0, 0][..], "closed: Decode"),
+        (b"\0\0\0\x06\r\n\r\n\0\0", "closed: Decode"),
     ] {
         let mut script = Script::new();
         let [_] = script.recv();
@@ -652,6 +668,9 @@ enum Operation {
     Call(u64),
     Send,
     Answer,
+    Throttle(i32),
+    Say,
+    GiveUp,
     Garbage(Vec<u8>),
     Transmit(usize),
     Wait(u64),
@@ -659,11 +678,20 @@ enum Operation {
     End,
 }
 
+/// What the mechanism was asked for.
+enum Asked {
+    First,
+    Challenge,
+}
+
 fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         6 => (1u64..5000).prop_map(Operation::Call),
         2 => Just(Operation::Send),
         6 => Just(Operation::Answer),
+        1 => (0..3000).prop_map(Operation::Throttle),
+        4 => Just(Operation::Say),
+        1 => Just(Operation::GiveUp),
         1 => prop::collection::vec(any::<u8>(), 0..12).prop_map(Operation::Garbage),
         6 => (0usize..2000).prop_map(Operation::Transmit),
         3 => (0u64..2000).prop_map(Operation::Wait),
@@ -675,10 +703,10 @@ fn operation() -> impl Strategy<Value = Operation> {
 proptest! {
     /// Whatever happens in whatever order: every call ends exactly once, and `Closed` is the last event.
     #[test]
-    fn every_call_ends_once(operations in prop::collection::vec(operation(), 0..80)) {
-        let mut script = Script::ready();
+    fn every_call_ends_once(with_sasl in any::<bool>(), operations in prop::collection::vec(operation(), 0..80)) {
+        let mut script = if with_sasl { Script::authenticated(3000) } else { Script::ready() };
         let (mut made, mut ended, mut closed) = (0, 0, 0);
-        let (mut chunks, mut next, mut ms) = (VecDeque::new(), 1, 0);
+        let (mut chunks, mut asked, mut ms) = (VecDeque::new(), None, 0);
         for operation in operations.into_iter().chain([Operation::End]) {
             match operation {
                 Operation::Call(timeout) => { made += 1; script.call("call", timeout) }
@@ -687,12 +715,17 @@ proptest! {
                     let body = Body::from(Bytes::from_static(&[0; 10]));
                     script.call_raw("send", 1000, Expect::Nothing, ApiKey::PRODUCE, 7, body);
                 }
-                Operation::Answer => {
-                    if let Some(slot) = script.session.in_flight.front() {
-                        next = slot.request.correlation_id;
-                    }
-                    script.answer(next);
-                }
+                Operation::Answer if script.session.in_flight() == 0 => script.answer(1),
+                Operation::Answer => script.answer_front(0),
+                Operation::Throttle(ms) => script.answer_front(ms),
+                Operation::Say => match asked.take() {
+                    Some(Asked::First) => script.say("again"),
+                    Some(Asked::Challenge) => script.done(),
+                    None => {}
+                },
+                Operation::GiveUp => if asked.take().is_some() {
+                    script.give_up(SaslError::Credentials("none".into()));
+                },
                 Operation::Garbage(bytes) => script.session.handle_bytes(script.now, &bytes),
                 Operation::Transmit(count) => {
                     script.session.poll_transmit(&mut chunks);
@@ -713,6 +746,8 @@ proptest! {
                     match event {
                         Event::Answered { .. } | Event::Sent { .. } | Event::Failed { .. } => ended += 1,
                         Event::Closed { .. } => closed += 1,
+                        Event::Authenticate => asked = Some(Asked::First),
+                        Event::Challenge(_) => asked = Some(Asked::Challenge),
                         _ => {}
                     }
                 }

@@ -137,7 +137,7 @@ impl Tls {
     pub(crate) async fn connect(&self, address: &BrokerAddress, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>> {
         let config = self.client_config().await;
         let identity = if config.client_auth_cert_resolver.has_certs() { Identity::Shown } else { Identity::None };
-        let name = self.0.server_name.as_deref().unwrap_or(address.host());
+        let name = self.0.server_name.as_deref().unwrap_or_else(|| address.host());
         let connecting = TlsConnector::from(config).connect(server_name(name)?, stream);
         let stream = connecting.await.map_err(|error| stream::handshake_error(error, identity))?;
         Ok(Box::new(TlsStream::new(stream, identity)))
