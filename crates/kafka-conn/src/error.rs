@@ -45,12 +45,17 @@ impl Error {
 
     /// The error that connecting to `address` met.
     pub fn connect(address: &BrokerAddress, error: io::Error) -> Self {
-        let kind = match error.kind() {
-            io::ErrorKind::ConnectionRefused => ErrorKind::Refused,
-            io::ErrorKind::TimedOut => ErrorKind::Timeout { step: Step::Connect, after: None },
-            _ => ErrorKind::Unreachable,
+        let known = match error.kind() {
+            io::ErrorKind::ConnectionRefused => Some(ErrorKind::Refused),
+            io::ErrorKind::TimedOut => Some(ErrorKind::Timeout { step: Step::Connect, after: None }),
+            _ => None,
         };
-        Self::new(kind).with_source(error).with_broker(address).with_unsent()
+        let error = match known {
+            // The kind says it all.
+            Some(kind) => Self::new(kind),
+            None => Self::new(ErrorKind::Unreachable).with_source(error),
+        };
+        error.with_broker(address).with_unsent()
     }
 
     /// A broker's error code for a request, or for a part of one.

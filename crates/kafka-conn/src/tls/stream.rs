@@ -106,7 +106,8 @@ fn explain(cause: &rustls::Error, identity: Identity, phase: Phase) -> Error {
 fn of_certificate(problem: &CertificateError) -> ErrorKind {
     use CertificateError as Problem;
     match problem {
-        Problem::UnknownIssuer => ErrorKind::UnknownCa,
+        // A bad signature is that of another authority with the name of a trusted one.
+        Problem::UnknownIssuer | Problem::BadSignature => ErrorKind::UnknownCa,
         Problem::Expired
         | Problem::ExpiredContext { .. }
         | Problem::NotValidYet

@@ -1,7 +1,10 @@
 //! A broker of a few lines, in memory, that a test scripts.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
+#[cfg(feature = "tls")]
+pub mod certificates;
 pub mod cluster;
+pub mod sasl;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +16,7 @@ use kafka_conn::{BrokerAddress, ConnectOptions, Connector, Dialer, Error, Result
 use kafka_protocol::messages::api_versions::{ApiVersion, ApiVersionsResponse};
 use kafka_protocol::messages::header::{RequestHeader, ResponseHeader};
 use kafka_protocol::{ApiKey, Limits, Message};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 
 /// Connects to whatever is registered under an address, and refuses the rest.
@@ -57,7 +60,7 @@ impl Connector for Network {
 }
 
 /// The broker's end of a connection.
-pub struct Peer(pub DuplexStream);
+pub struct Peer<S = DuplexStream>(pub S);
 
 /// A request as the broker sees it.
 #[derive(Debug)]
@@ -74,7 +77,7 @@ impl Seen {
     }
 }
 
-impl Peer {
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     /// The next request; `None` when the client has closed.
     pub async fn recv(&mut self) -> Option<Seen> {
         let size = self.0.read_u32().await.ok()?;
