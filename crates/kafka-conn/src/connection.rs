@@ -157,6 +157,11 @@ impl Connection {
         &self.shared.address
     }
 
+    /// How long a call waits for its answer unless it says otherwise.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.shared.call_timeout
+    }
+
     /// Whether calls would fail because the connection is gone, or on its way to be.
     pub fn is_closed(&self) -> bool {
         self.commands.is_closed() || self.shared.slots.is_closed()

@@ -94,6 +94,7 @@ impl Error {
             | ErrorKind::ClosedDuring { .. }
             | ErrorKind::NoCredentials { .. }
             | ErrorKind::SaslExpected
+            | ErrorKind::NoController
             | ErrorKind::NoLeader
             | ErrorKind::NoBroker
             | ErrorKind::UnknownTopic

@@ -18,20 +18,25 @@
 //! request that may have taken effect, and never waits without a bound. Modules marked "Sans-IO" hold the rules as
 //! plain values that take the time and bytes and say what to do: no socket, no clock, no task.
 
+mod abort;
+mod acks;
 mod address;
 mod authenticator;
 mod backoff;
 mod call;
 mod client;
 mod cluster;
+mod conn;
 mod connection;
 mod connector;
 mod coordinator;
 mod deadline;
+mod dial;
 mod dialer;
 mod driver;
 mod error;
 pub mod frame;
+mod isolation;
 mod lookup;
 mod message;
 mod metadata;
@@ -47,16 +52,22 @@ mod task;
 mod tls;
 mod transport;
 
+pub use abort::AbortFilter;
+pub use acks::RequiredAcks;
 pub use address::{AddressError, AddressErrorKind, BrokerAddress};
 pub use backoff::{Backoff, Pauses};
 pub use call::{Body, CallOptions, RawRequest, RawResponse};
 pub use client::{Answer, Client, Failure, Item, Routing};
 pub use cluster::{Broker, BrokerId, Cluster, LeaderHint, Partition, Topic};
+pub use conn::{Batch, Conn, PartitionInfo, ReadBatchConfig, TopicOutcome, Whence, Written};
 pub use connection::{Connection, PendingResponse};
 pub use connector::{ConnectOptions, Connector, Resolver, Stream, SystemResolver, TcpConnector};
 pub use coordinator::CoordinatorKind;
+pub use dial::LookupOptions;
 pub use dialer::{ConnectionLimits, Dialer};
 pub use error::{Error, ErrorContext, ErrorKind, Result, Step};
+pub use isolation::IsolationLevel;
+pub use kafka_protocol::records::Compression;
 pub use message::{Header, Message};
 pub use round_trip::{AnyRequest, RoundTrip, SendOptions};
 pub use route::{Lane, Route};

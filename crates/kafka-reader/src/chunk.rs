@@ -3,14 +3,13 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kafka_conn::{Header, Message};
+use kafka_conn::{AbortFilter, Header, Message};
 use kafka_protocol::DecodeError;
 use kafka_protocol::messages::fetch::AbortedTransaction;
 use kafka_protocol::records::{
     Batch, BatchDecoder, Compression, ControlRecord, ControlType, OwnedRecord, OwnedRecords, RecordBatch,
 };
 
-use crate::abort::AbortFilter;
 use crate::batch::FetchedBatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gauge::{Gauge, Held};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kafka_conn::Backoff;
+pub use kafka_conn::IsolationLevel;
 use kafka_protocol::Limits;
 use smol_str::SmolStr;
 
@@ -96,25 +97,6 @@ pub enum StartOffset {
     Last,
     /// At this offset. Where the partition does not reach so far, or no longer begins so early, it is an error.
     At(i64),
-}
-
-/// Which records of transactions are returned. Control records never are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum IsolationLevel {
-    /// All of them.
-    #[default]
-    ReadUncommitted,
-    /// Those of committed ones, and records without transaction; nothing behind the first transaction that is open.
-    ReadCommitted,
-}
-
-impl IsolationLevel {
-    pub(crate) fn code(self) -> i8 {
-        match self {
-            Self::ReadUncommitted => 0,
-            Self::ReadCommitted => 1,
-        }
-    }
 }
 
 /// A configuration that was checked, in the units of the wire.

@@ -22,7 +22,6 @@
 //! What it does not do yet: to compare leader epochs with the broker's log (KIP-320). After an unclean election that
 //! replaced records before its position, it goes on behind them without a word.
 
-mod abort;
 mod assignor;
 mod batch;
 mod chunk;

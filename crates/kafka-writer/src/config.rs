@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_conn::Backoff;
+pub use kafka_conn::RequiredAcks;
 use kafka_protocol::records::{Compression, Compressor};
 use smol_str::SmolStr;
 use tokio::sync::Semaphore;
@@ -160,30 +161,6 @@ impl fmt::Debug for WriterConfig {
             .field("max_block", &self.max_block)
             .field("completion", &self.completion)
             .finish_non_exhaustive()
-    }
-}
-
-/// Who must have a message before it counts as written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum RequiredAcks {
-    /// Nobody: a message counts as written when the socket took it, and is lost silently where the broker refuses it.
-    /// Its offset is not known.
-    None,
-    /// The partition's leader: a message is lost when the leader fails before the others have it.
-    One,
-    /// All replicas in sync.
-    #[default]
-    All,
-}
-
-impl RequiredAcks {
-    /// The number that stands for it in a Produce request: 0, 1 or -1.
-    pub fn code(self) -> i16 {
-        match self {
-            Self::None => 0,
-            Self::One => 1,
-            Self::All => -1,
-        }
     }
 }
 

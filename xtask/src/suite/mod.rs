@@ -8,6 +8,7 @@
 //! are bounded, and so is the scenario as a whole.
 
 mod command;
+mod conn;
 mod faults;
 mod java;
 mod offsets;
@@ -83,6 +84,7 @@ type Run = std::pin::Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
 fn scenarios() -> Vec<(String, Scenario)> {
     let mut all = Vec::new();
+    all.extend(conn::scenarios());
     all.extend(topics::scenarios());
     all.extend(offsets::scenarios());
     all.extend(round_trip::scenarios());

@@ -58,6 +58,12 @@ pub enum ErrorKind {
     /// [`is_unsent`](Error::is_unsent).
     #[error("the connection was lost")]
     ConnectionLost,
+    /// Records that cannot be read; the source says why, where something can be said.
+    #[error("the records at offset {offset} cannot be read")]
+    CorruptRecords {
+        /// The offset that was to be read.
+        offset: i64,
+    },
     /// An answer that is not what the protocol says.
     #[error("the answer could not be read")]
     Decode,
@@ -89,9 +95,6 @@ pub enum ErrorKind {
     /// Text that is not a broker's address.
     #[error("{0}")]
     InvalidAddress(AddressError),
-    /// A request that cannot be sent the way it was.
-    #[error("the request has no place to go to: {0}")]
-    InvalidRequest(&'static str),
     /// A configuration that cannot work; the source may say more.
     #[error("invalid configuration: {0}")]
     InvalidConfig(&'static str),
@@ -109,6 +112,9 @@ pub enum ErrorKind {
         /// Those that the listener offers.
         offered: Vec<SmolStr>,
     },
+    /// A call that its arguments, or what the connection is bound to, make no sense of.
+    #[error("invalid request: {0}")]
+    InvalidRequest(&'static str),
     /// Not one broker of the cluster, nor of those given at the start, could be reached. The source is the failure of
     /// the last one tried.
     #[error("no broker could be reached")]
@@ -119,12 +125,25 @@ pub enum ErrorKind {
         /// The SASL mechanism.
         mechanism: SmolStr,
     },
+    /// The cluster has no controller at the moment, or it is none of the brokers that are up.
+    #[error("the cluster has no controller")]
+    NoController,
     /// The partition has no leader at the moment.
     #[error("the partition has no leader")]
     NoLeader,
     /// An HTTP server answers there.
     #[error("an HTTP server answered")]
     NotKafka,
+    /// An offset that the partition does not have.
+    #[error("offset {offset} is out of range: the partition has {first} to {last}")]
+    OffsetOutOfRange {
+        /// The offset.
+        offset: i64,
+        /// The first one there is.
+        first: i64,
+        /// The one behind the last message.
+        last: i64,
+    },
     /// An answer to a request that was not made, or not the next one.
     #[error("an answer came for request {actual}, expected was {}", Expected(*expected))]
     OutOfStep {
@@ -154,6 +173,12 @@ pub enum ErrorKind {
     /// The listener does without SASL, and it is configured here.
     #[error("the broker's listener does not use SASL")]
     SaslNotEnabled,
+    /// A buffer that a message's value does not fit in. The message is still the next one.
+    #[error("the buffer is too small for a value of {needed} bytes")]
+    ShortBuffer {
+        /// The length of the value, in bytes.
+        needed: usize,
+    },
     /// Time ran out.
     #[error("timed out during {step}{}", After(*after))]
     Timeout {
@@ -220,6 +245,7 @@ impl ErrorKind {
                 "check that the certificate is not expired, and from an authority that the broker trusts"
             }
             Self::ClosedDuring { step } => return closed_during(*step),
+            Self::CorruptRecords { .. } => "seek behind them to go on, and check the broker's disks",
             Self::Dns => "check the name, and the resolver of this machine",
             Self::FrameTooLarge { .. } => {
                 "check that a Kafka broker answers on this port, and raise the limit if the answer is real"
@@ -230,8 +256,10 @@ impl ErrorKind {
             Self::MechanismNotOffered { .. } => "use a mechanism that it offers, or another listener",
             Self::NoBroker => "check the addresses, and that one of the brokers is up",
             Self::NoCredentials { .. } => "check what provides them",
+            Self::NoController => "an election may be under way; try again later",
             Self::NoLeader => "its brokers may be down, or an election under way; try again later",
             Self::NotKafka => "this is no Kafka port; brokers listen on 9092 unless told otherwise",
+            Self::OffsetOutOfRange { .. } => "seek to the start or the end",
             Self::PlainOnTls => "do without TLS, or use the listener's TLS port",
             Self::Refused => "check host and port, and that the broker is up",
             Self::SaslExpected => {
@@ -239,6 +267,7 @@ impl ErrorKind {
                  configured here; configure SASL or use another listener"
             }
             Self::SaslNotEnabled => "do without SASL, or use the listener's SASL port",
+            Self::ShortBuffer { .. } => "read it into a larger one",
             Self::Timeout { step, .. } => return timed_out_during(*step),
             Self::Tls => {
                 "the source says why; a handshake that the broker refuses may want other protocol versions, or a client \
@@ -274,7 +303,7 @@ fn closed_during(step: Step) -> Option<&'static str> {
             "the likely cause, inferred, is a port that expects plain text (PLAINTEXT or SASL_PLAINTEXT); check the port \
              and its listener's security protocol"
         }
-        Step::Call | Step::Connect | Step::Coordinator | Step::Metadata => return None,
+        Step::Call | Step::Connect | Step::Coordinator | Step::Messages | Step::Metadata => return None,
     })
 }
 
@@ -290,7 +319,7 @@ fn timed_out_during(step: Step) -> Option<&'static str> {
             "something accepts connections there but does not answer; the likely cause, inferred, is that it does not \
              speak TLS"
         }
-        Step::Call | Step::Coordinator | Step::Metadata | Step::SaslHandshake => return None,
+        Step::Call | Step::Coordinator | Step::Messages | Step::Metadata | Step::SaslHandshake => return None,
     })
 }
 

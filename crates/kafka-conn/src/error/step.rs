@@ -16,6 +16,8 @@ pub enum Step {
     Connect,
     /// Finding the coordinator of a group or transactional id.
     Coordinator,
+    /// Waiting for messages to read.
+    Messages,
     /// Waiting for the cluster's metadata.
     Metadata,
     /// Telling the broker which SASL mechanism will be used.
@@ -32,6 +34,7 @@ impl fmt::Display for Step {
             Self::Call => "a call",
             Self::Connect => "connecting",
             Self::Coordinator => "the search for the coordinator",
+            Self::Messages => "the wait for messages",
             Self::Metadata => "the wait for metadata",
             Self::SaslHandshake => "the choice of a SASL mechanism (SaslHandshake)",
             Self::TlsHandshake => "the TLS handshake",

@@ -1,6 +1,7 @@
 //! A broker of a few lines, in memory, that a test scripts.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
+pub mod broker;
 #[cfg(feature = "tls")]
 pub mod certificates;
 pub mod cluster;

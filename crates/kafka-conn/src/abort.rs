@@ -7,27 +7,28 @@ use std::collections::{BTreeSet, VecDeque};
 use kafka_protocol::messages::fetch::AbortedTransaction;
 use kafka_protocol::records::{ControlType, RecordBatch};
 
-/// Goes along the batches of one partition in one answer, in order, and tells which are to be dropped.
+/// Goes along the batches of one partition in one Fetch answer, in order, and tells which are to be dropped by those
+/// who read committed records.
 ///
 /// ```text
 ///  pending (by first offset) ── reached by a batch ──► aborted producers ── abort marker ──► forgotten
 /// ```
 #[derive(Debug, Default)]
-pub(crate) struct AbortFilter {
+pub struct AbortFilter {
     pending: VecDeque<AbortedTransaction>,
     aborted: BTreeSet<i64>,
 }
 
 impl AbortFilter {
     /// From the list in the answer, which brokers do not promise to sort.
-    pub(crate) fn new(mut transactions: Vec<AbortedTransaction>) -> Self {
+    pub fn new(mut transactions: Vec<AbortedTransaction>) -> Self {
         transactions.sort_by_key(|transaction| transaction.first_offset);
         Self { pending: transactions.into(), aborted: BTreeSet::new() }
     }
 
     /// Whether the records of `batch` are to be returned as far as transactions are concerned. `marker` is what a
     /// control batch says.
-    pub(crate) fn admits(&mut self, batch: &RecordBatch, marker: Option<ControlType>) -> bool {
+    pub fn admits(&mut self, batch: &RecordBatch, marker: Option<ControlType>) -> bool {
         self.reach(batch.last_offset());
         let producer_id = batch.producer().producer_id;
         if marker == Some(ControlType::Abort) {
