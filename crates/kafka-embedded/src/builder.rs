@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use crate::cluster::Cluster;
 use crate::core::{BrokerConfig, Config, Core, KafkaVersion, Limits};
-use crate::shell::{Listeners, MemoryConnector, Mutex, Shared, run_timer};
+use crate::sasl::Sasl;
+use crate::shell::{Listeners, MemoryConnector, Mutex, Security, Shared, run_timer};
 use crate::state::NewTopic;
 use crate::tasks::Tasks;
 
@@ -24,12 +25,19 @@ pub struct ClusterBuilder {
     /// A wall clock that was asked for.
     start_time_ms: Option<i64>,
     topics: Vec<NewTopic>,
+    security: Security,
 }
 
 impl Default for ClusterBuilder {
     fn default() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { config: Config::default(), listen, start_time_ms: None, topics: Vec::new() }
+        Self {
+            config: Config::default(),
+            listen,
+            start_time_ms: None,
+            topics: Vec::new(),
+            security: Security::default(),
+        }
     }
 }
 
@@ -90,6 +98,21 @@ impl ClusterBuilder {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.config.seed = seed;
+        self
+    }
+
+    /// Clients have to speak TLS. Default: plain text.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::Tls) -> Self {
+        self.security.tls = Some(tls);
+        self
+    }
+
+    /// Clients have to log in. Default: they need not.
+    #[must_use]
+    pub fn sasl(mut self, sasl: Sasl) -> Self {
+        self.config.sasl = Some(sasl);
         self
     }
 
@@ -181,7 +204,7 @@ impl ClusterBuilder {
             let created = core.state.create_topic(topic, false);
             created.map_err(|(_, reason)| StartError::Topic { name: topic.name.clone(), reason })?;
         }
-        let shared = Shared::new(core);
+        let shared = Shared::new(core, self.security);
         let tasks = Arc::new(Mutex::new(Tasks::default()));
         tasks.lock().spawn(run_timer(Arc::clone(&shared)));
         Ok(Cluster { shared, tasks, addresses, connector: None })

@@ -36,6 +36,7 @@ mod cluster;
 pub mod core;
 mod fault;
 mod log;
+mod sasl;
 mod shell;
 mod state;
 mod tasks;
@@ -44,5 +45,8 @@ pub use builder::{AutoCreate, ClusterBuilder, StartError};
 pub use cluster::Cluster;
 pub use core::{KafkaVersion, LoggedRequest, UnknownVersion};
 pub use fault::{Fault, FaultId, Hook, Verdict};
+pub use sasl::{Sasl, SaslMechanism};
 pub use shell::MemoryConnector;
+#[cfg(feature = "tls")]
+pub use shell::{Tls, TlsError};
 pub use state::ElectionError;

@@ -21,6 +21,8 @@ use kafka_protocol::messages::list_offsets::ListOffsetsResponse;
 use kafka_protocol::messages::metadata::MetadataResponse;
 use kafka_protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochResponse;
 use kafka_protocol::messages::produce::ProduceResponse;
+use kafka_protocol::messages::sasl_authenticate::SaslAuthenticateResponse;
+use kafka_protocol::messages::sasl_handshake::SaslHandshakeResponse;
 use kafka_protocol::{AnyMessage, EncodeError, Message};
 
 use crate::core::Call;
@@ -91,6 +93,20 @@ answers!(
     OffsetForLeaderEpochResponse,
     ProduceResponse,
 );
+
+macro_rules! unthrottled_answers {
+    ($($response:ty),* $(,)?) => {$(
+        impl Answer for $response {
+            fn set_throttle(&mut self, _: Duration) {}
+
+            fn encode(&self, version: i16, buffer: &mut BytesMut) -> Result<(), EncodeError> {
+                Message::encode(self, version, buffer)
+            }
+        }
+    )*};
+}
+
+unthrottled_answers!(SaslAuthenticateResponse, SaslHandshakeResponse);
 
 /// What a hook answers.
 #[derive(Debug)]

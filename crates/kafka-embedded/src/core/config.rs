@@ -7,6 +7,7 @@ use std::time::Duration;
 use smol_str::SmolStr;
 
 use crate::core::versions::KafkaVersion;
+use crate::sasl::Sasl;
 
 /// What a cluster is like. All fields have defaults: one broker, as Kafka 4.3 is when nobody configures it.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct Config {
     /// The wall clock when the cluster starts, in milliseconds since 1970: what log-append times count from.
     /// Default: 1 January 2026, so that a run can be repeated; the builder of a cluster over TCP sets the real time.
     pub start_time_ms: i64,
+    /// Who may log in. Default: nobody has to.
+    pub sasl: Option<Sasl>,
     /// What clients can make the cluster hold.
     pub limits: Limits,
 }
@@ -53,6 +56,7 @@ impl Default for Config {
             initial_rebalance_delay: Duration::ZERO,
             seed: 0,
             start_time_ms: 1_767_225_600_000,
+            sasl: None,
             limits: Limits::default(),
         }
     }

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use smol_str::SmolStr;
 
 use crate::core::answer::{Pending, Wait};
+use crate::core::authentication::Authentication;
 
 /// A connection to a broker. Ids are never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +29,9 @@ pub(crate) struct Connection {
     pub(crate) client_host: SmolStr,
     pub(crate) activity: Activity,
     pub(crate) muted_until: Option<Instant>,
+    pub(super) authentication: Authentication,
+    /// Closed after the answer in hand.
+    pub(super) ends: bool,
 }
 
 #[derive(Debug)]
@@ -40,8 +44,8 @@ pub(crate) enum Activity {
 }
 
 impl Connection {
-    pub(super) fn new(broker: i32, client_host: SmolStr) -> Self {
-        Self { broker, client_host, activity: Activity::Idle, muted_until: None }
+    pub(super) fn new(broker: i32, client_host: SmolStr, authentication: Authentication) -> Self {
+        Self { broker, client_host, activity: Activity::Idle, muted_until: None, authentication, ends: false }
     }
 
     /// When there is something to do, if nothing happens before.

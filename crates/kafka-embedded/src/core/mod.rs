@@ -10,6 +10,7 @@
 //! Sans-IO.
 
 mod answer;
+mod authentication;
 mod call;
 mod config;
 mod connection;
@@ -32,6 +33,7 @@ pub use request_log::LoggedRequest;
 pub use versions::{KafkaVersion, UnknownVersion};
 
 use crate::core::answer::Pending;
+use crate::core::authentication::{Authentication, Gate};
 use crate::core::connection::{Activity, Connection};
 use crate::core::request_log::RequestLog;
 use crate::fault::{Faults, Hook, Plan, Verdict};
@@ -112,9 +114,10 @@ impl Core {
         if full || !self.state.is_alive(broker) {
             return None;
         }
+        let authentication = Authentication::new(self.state.config.sasl.as_ref());
         self.last_connection += 1;
         let id = ConnectionId(self.last_connection);
-        self.connections.insert(id, Connection::new(broker, SmolStr::new(client_host)));
+        self.connections.insert(id, Connection::new(broker, SmolStr::new(client_host), authentication));
         Some(id)
     }
 
@@ -213,9 +216,15 @@ impl Core {
 
     /// Serves a request from its first byte.
     fn serve(&mut self, id: ConnectionId, frame: Bytes) {
-        let Some(known) = self.connections.get(&id) else {
+        let Some(known) = self.connections.get_mut(&id) else {
             return;
         };
+        if known.authentication.is_bare() {
+            return match known.authentication.handle_bare(&mut self.state, &frame) {
+                Some(answer) => self.send(id, Some(answer)),
+                None => self.close(id),
+            };
+        }
         let Some((mut call, body)) = dispatch::open(frame, known.broker, known.client_host.clone()) else {
             return self.close(id);
         };
@@ -243,9 +252,24 @@ impl Core {
             return self.put_back(id, Activity::Stalled);
         }
         call.injected = errors;
-        let reply = given.unwrap_or_else(|| dispatch::handle(&mut self.state, &mut call, body));
+        let reply = given.unwrap_or_else(|| self.reply(id, &mut call, body));
         self.faults.used(&call.injected);
         self.finish(id, Box::new(Pending { call, delay, drop_answer, throttle }), reply);
+    }
+
+    /// Serves a request, if whoever sent it may send it.
+    fn reply(&mut self, id: ConnectionId, call: &mut Call, body: Bytes) -> Reply {
+        let Some(known) = self.connections.get_mut(&id) else {
+            return Reply::Close;
+        };
+        match known.authentication.handle(&mut self.state, call, &body) {
+            Gate::Pass => dispatch::handle(&mut self.state, call, body),
+            Gate::Answer(reply) => reply,
+            Gate::Last(reply) => {
+                known.ends = true;
+                reply
+            }
+        }
     }
 
     /// Does with a reply what the request's faults say.
@@ -286,11 +310,16 @@ impl Core {
     }
 
     fn send(&mut self, connection: ConnectionId, frame: Option<Bytes>) {
-        if self.connections.contains_key(&connection) {
-            self.outputs.push_back(match frame {
-                Some(frame) => Output::Answer { connection, frame },
-                None => Output::Done { connection },
-            });
+        let Some(known) = self.connections.get(&connection) else {
+            return;
+        };
+        let ends = known.ends;
+        self.outputs.push_back(match frame {
+            Some(frame) => Output::Answer { connection, frame },
+            None => Output::Done { connection },
+        });
+        if ends {
+            self.close(connection);
         }
     }
 

@@ -14,7 +14,10 @@ use crate::core::ConnectionId;
 use crate::shell::{Mail, Shared};
 
 /// Serves a connection to its end.
-pub(super) async fn serve<S: Stream>(shared: Arc<Shared>, broker: i32, host: String, stream: S) {
+pub(super) async fn serve(shared: Arc<Shared>, broker: i32, host: String, stream: Box<dyn Stream>) {
+    let Some(stream) = shared.security.accept(stream).await else {
+        return;
+    };
     let Some((id, mailbox)) = shared.open(broker, &host) else {
         return;
     };
@@ -36,14 +39,14 @@ impl Drop for Registered {
     }
 }
 
-struct Serving<S> {
+struct Serving {
     registered: Registered,
     mailbox: mpsc::UnboundedReceiver<Mail>,
     decoder: FrameDecoder,
-    stream: S,
+    stream: Box<dyn Stream>,
 }
 
-impl<S: Stream> Serving<S> {
+impl Serving {
     async fn run(mut self) {
         while let Some(frame) = self.next_frame().await {
             let Registered { shared, id } = &self.registered;

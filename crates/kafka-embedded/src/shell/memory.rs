@@ -34,7 +34,7 @@ impl Connector for MemoryConnector {
             return Err(refused());
         }
         let (client, stream) = tokio::io::duplex(BUFFER);
-        let serve = connection::serve(Arc::clone(&self.shared), broker, "memory".to_owned(), stream);
+        let serve = connection::serve(Arc::clone(&self.shared), broker, "memory".to_owned(), Box::new(stream));
         if !self.tasks.lock().spawn(serve) {
             return Err(refused());
         }

@@ -13,8 +13,11 @@
 mod connection;
 mod memory;
 mod mutex;
+mod security;
 mod tcp;
 mod timer;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,16 +27,20 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 pub use memory::MemoryConnector;
+pub(crate) use mutex::Mutex;
+pub(crate) use security::Security;
 pub(crate) use tcp::Listeners;
 pub(crate) use timer::run as run_timer;
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsError};
 
 use crate::core::{ConnectionId, Core, Output};
-pub(crate) use mutex::Mutex;
 
 /// What all tasks of a cluster share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
+    security: Security,
     /// The time at which the core wants to be called may have changed.
     timer: Notify,
 }
@@ -53,8 +60,9 @@ pub(crate) enum Mail {
 }
 
 impl Shared {
-    pub(crate) fn new(core: Core) -> Arc<Self> {
-        Arc::new(Self { inner: Mutex::new(Inner { core, mailboxes: BTreeMap::new() }), timer: Notify::new() })
+    pub(crate) fn new(core: Core, security: Security) -> Arc<Self> {
+        let inner = Mutex::new(Inner { core, mailboxes: BTreeMap::new() });
+        Arc::new(Self { inner, security, timer: Notify::new() })
     }
 
     /// Does something with the core, and hands out what comes of it.

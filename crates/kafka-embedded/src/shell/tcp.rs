@@ -54,7 +54,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, broker: i32, tasks: 
                     continue;
                 }
                 let _slower = stream.set_nodelay(true);
-                let serve = connection::serve(Arc::clone(&shared), broker, peer.ip().to_string(), stream);
+                let serve = connection::serve(Arc::clone(&shared), broker, peer.ip().to_string(), Box::new(stream));
                 tasks.lock().spawn(serve);
             }
             // Out of file descriptors, most likely: some may be free soon.
