@@ -23,6 +23,7 @@ pub(crate) struct Chunk {
     high_watermark: i64,
     /// The offset of the next record to return.
     offset: i64,
+    leader_epoch: i32,
     current: Option<Current>,
 }
 
@@ -44,7 +45,15 @@ impl Chunk {
         aborted: Vec<AbortedTransaction>,
     ) -> Self {
         let filter = AbortFilter::new(aborted);
-        Self { held, batches: batches.into_iter(), filter, high_watermark, offset: from, current: None }
+        Self {
+            held,
+            batches: batches.into_iter(),
+            filter,
+            high_watermark,
+            offset: from,
+            leader_epoch: -1,
+            current: None,
+        }
     }
 
     pub(crate) fn gauge(&self) -> &Gauge {
@@ -54,6 +63,11 @@ impl Chunk {
     /// The offset of the next record to return.
     pub(crate) fn offset(&self) -> i64 {
         self.offset
+    }
+
+    /// The epoch of the leader that wrote what was returned last, or -1.
+    pub(crate) fn leader_epoch(&self) -> i32 {
+        self.leader_epoch
     }
 
     /// The next message; `None` when there is none left.
@@ -132,6 +146,7 @@ impl Chunk {
                 None => true,
             };
             if data {
+                self.leader_epoch = batch.as_record_batch().map_or(-1, RecordBatch::partition_leader_epoch);
                 return Ok(Some(batch));
             }
             self.offset = batch.last_offset().saturating_add(1);

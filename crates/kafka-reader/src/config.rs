@@ -9,6 +9,8 @@ use kafka_protocol::Limits;
 use smol_str::SmolStr;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::group::GroupConfig;
+use crate::offsets::Patience;
 
 /// How a [`Reader`](crate::Reader) reads: `ReaderConfig { topic, ..ReaderConfig::default() }`.
 #[derive(Clone, Debug)]
@@ -51,6 +53,12 @@ pub struct ReaderConfig {
     /// Also how long [`Reader::new`](crate::Reader::new) looks for the start offsets. Default 30 s
     /// (`default.api.timeout.ms`; kafka-go's `MaxAttempts` counts attempts).
     pub retry_timeout: Duration,
+    /// What to do where the partition no longer has the offset that is next: records were removed before they were read,
+    /// or an election lost some. Default [`OutOfRange::Error`] (`auto.offset.reset`, kafka-go `OffsetOutOfRangeError`).
+    pub out_of_range: OutOfRange,
+    /// Read as the member of this group, what it is assigned; `topic`, `partitions` and the start offsets are then left at
+    /// their defaults. Default: none (kafka-go `GroupID`).
+    pub group: Option<GroupConfig>,
     /// What a batch may decompress to, and the like. Default: [`Limits::default`], 64 MiB for a decompressed batch.
     pub limits: Limits,
 }
@@ -70,9 +78,23 @@ impl Default for ReaderConfig {
             isolation_level: IsolationLevel::ReadUncommitted,
             backoff: Backoff { min: Duration::from_millis(100), max: Duration::from_secs(1) },
             retry_timeout: Duration::from_secs(30),
+            out_of_range: OutOfRange::Error,
+            group: None,
             limits: Limits::default(),
         }
     }
+}
+
+/// What to do where a partition has no such offset, and never will.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OutOfRange {
+    /// Read it no further, and say so (Java `none`).
+    #[default]
+    Error,
+    /// Go on at the first offset there is. How many offsets that skips is in the log, and counted.
+    Earliest,
+    /// Go on behind the last record. How many offsets that skips is in the log, and counted.
+    Latest,
 }
 
 /// Which partitions of a topic to read.
@@ -108,16 +130,20 @@ pub(crate) struct Settings {
     pub(crate) max_wait_ms: i32,
     pub(crate) prefetch_bytes: usize,
     pub(crate) isolation_level: IsolationLevel,
-    pub(crate) backoff: Backoff,
-    pub(crate) retry_timeout: Duration,
+    pub(crate) patience: Patience,
     pub(crate) limits: Limits,
+    pub(crate) out_of_range: OutOfRange,
 }
 
 impl Settings {
     pub(crate) fn parse(config: &ReaderConfig) -> Result<Self> {
         let invalid = |what| Error::new(ErrorKind::InvalidConfig(what)).with_topic(&config.topic);
-        if config.topic.is_empty() {
-            return Err(invalid("topic is empty"));
+        match &config.group {
+            None if config.topic.is_empty() => return Err(invalid("topic is empty")),
+            Some(_) if !config.topic.is_empty() || config.partitions != Partitions::All => {
+                return Err(invalid("a member of a group reads what it is assigned: name the topics in the group"));
+            }
+            _ => {}
         }
         if config.min_bytes > config.max_bytes {
             return Err(invalid("min_bytes is larger than max_bytes"));
@@ -135,9 +161,12 @@ impl Settings {
             max_wait_ms: max_wait_ms.map_err(|_| invalid("max_wait is longer than 2^31 - 1 ms"))?,
             prefetch_bytes: config.prefetch_bytes,
             isolation_level: config.isolation_level,
-            backoff: config.backoff.clone(),
-            retry_timeout: config.retry_timeout.min(LONGEST_WAIT),
+            patience: Patience {
+                retry_timeout: config.retry_timeout.min(LONGEST_WAIT),
+                backoff: config.backoff.clone(),
+            },
             limits: config.limits.clone(),
+            out_of_range: config.out_of_range,
         })
     }
 }

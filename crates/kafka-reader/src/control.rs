@@ -9,7 +9,7 @@
 //!                                                         └──► halted         │
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use kafka_conn::{BrokerId, Cluster, Pauses};
@@ -18,11 +18,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::config::{IsolationLevel, LONGEST_WAIT};
+use crate::config::{IsolationLevel, LONGEST_WAIT, OutOfRange};
+use crate::epochs::{self, Divergence};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetcher::{Assigned, Command, Event, Fetcher, Reason, Returned, Shared};
+use crate::fetcher::{Assigned, Command, Event, Fetcher, Reason, Reset, Returned, Shared};
 use crate::gauge::Gauge;
 use crate::offsets::{self, FIRST, LAST};
+use crate::position::Position;
 
 #[derive(Debug)]
 pub(crate) struct Control {
@@ -34,17 +36,13 @@ pub(crate) struct Control {
     /// Where partitions are, by slot: the broker, and the leader's epoch that took them there.
     placed: BTreeMap<usize, Placed>,
     troubles: BTreeMap<usize, Trouble>,
-    /// Those that nobody reads any longer; whoever still has one drops it.
-    halted: BTreeSet<usize>,
     /// Fetchers, checks, and events on their way. At most one of each broker, and one of each partition.
     tasks: JoinSet<Option<Returned>>,
-    partitions: usize,
 }
 
 #[derive(Debug)]
 struct Placed {
-    topic: smol_str::SmolStr,
-    partition: i32,
+    gauge: Arc<Gauge>,
     broker: BrokerId,
     leader_epoch: i32,
     topic_id: Uuid,
@@ -67,8 +65,6 @@ struct Trouble {
 /// What the reader tells the control task.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    /// Partitions that the reader itself has halted, by slot.
-    pub(crate) halts: mpsc::Receiver<usize>,
     /// Ends when the reader is closed.
     pub(crate) closing: oneshot::Receiver<()>,
 }
@@ -76,7 +72,7 @@ pub(crate) struct Signals {
 /// What the control task woke up for.
 enum Wake {
     Returned(Returned),
-    Halt(usize),
+    Mail,
     Cluster,
     Time,
     Task(Option<Returned>),
@@ -84,20 +80,16 @@ enum Wake {
 }
 
 impl Control {
-    pub(crate) fn new(shared: Arc<Shared>, partitions: Vec<Assigned>) -> Self {
-        let count = partitions.len();
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             cluster: shared.transport.watch(),
             shared,
             fetchers: HashMap::new(),
-            // Each partition is returned once at most before it is placed again.
-            returns: mpsc::channel(count.max(1)),
-            parked: vec![Parked { partitions, until: Instant::now() }],
+            returns: mpsc::channel(MAX_RETURNS),
+            parked: Vec::new(),
             placed: BTreeMap::new(),
             troubles: BTreeMap::new(),
-            halted: BTreeSet::new(),
             tasks: JoinSet::new(),
-            partitions: count,
         }
     }
 
@@ -107,7 +99,7 @@ impl Control {
             self.place_due();
             match self.wake(&mut signals).await {
                 Wake::Returned(returned) | Wake::Task(Some(returned)) => self.handle_returned(returned),
-                Wake::Halt(slot) => self.halt(slot),
+                Wake::Mail => self.handle_mail(),
                 Wake::Cluster => self.handle_cluster(),
                 Wake::Task(None) | Wake::Time => {}
                 Wake::Close => break,
@@ -117,13 +109,14 @@ impl Control {
     }
 
     async fn wake(&mut self, signals: &mut Signals) -> Wake {
+        let shared = Arc::clone(&self.shared);
         let due = self.parked.iter().map(|parked| parked.until).min();
         let touch = Instant::now() + self.shared.transport.config().metadata_ttl.min(LONGEST_WAIT);
         let until = due.map_or(touch, |due| due.min(touch));
         tokio::select! {
             biased;
             _ = &mut signals.closing => Wake::Close,
-            Some(slot) = signals.halts.recv() => Wake::Halt(slot),
+            () = shared.mailbox.changed.notified() => Wake::Mail,
             Some(returned) = self.returns.1.recv() => Wake::Returned(returned),
             Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => match done {
                 Ok(returned) => Wake::Task(returned),
@@ -142,7 +135,7 @@ impl Control {
 
     /// Keeps the topics in the snapshot, so that moves of leaders show there.
     fn touch(&self) {
-        let mut topics: Vec<_> = self.placed.values().map(|placed| &placed.topic).collect();
+        let mut topics: Vec<_> = self.placed.values().map(|placed| &placed.gauge.topic).collect();
         topics.dedup();
         topics.into_iter().for_each(|topic| self.shared.transport.request_refresh(topic));
     }
@@ -158,6 +151,10 @@ impl Control {
                 Ok(home) => {
                     assigned.leader_epoch = home.leader_epoch;
                     assigned.topic_id = home.topic_id;
+                    if needs_validation(&assigned) {
+                        self.validate(assigned);
+                        continue;
+                    }
                     by_broker.entry(home.broker).or_default().push(assigned);
                 }
                 Err(error) if error.is_halt() => self.report_halt(assigned, error),
@@ -172,8 +169,7 @@ impl Control {
     fn place(&mut self, broker: BrokerId, partitions: Vec<Assigned>) {
         for assigned in &partitions {
             let placed = Placed {
-                topic: assigned.gauge.topic.clone(),
-                partition: assigned.gauge.partition,
+                gauge: Arc::clone(&assigned.gauge),
                 broker,
                 leader_epoch: assigned.leader_epoch,
                 topic_id: assigned.topic_id,
@@ -184,17 +180,16 @@ impl Control {
         let Err(refused) = fetcher.try_send(Command::Fetch(partitions)) else { return };
         // A fetcher ends only with the control task, so its queue is full: it will have room after a pause.
         if let Command::Fetch(partitions) = refused.into_inner() {
-            let until = Instant::now() + self.shared.settings.backoff.min;
+            let until = Instant::now() + self.shared.settings.patience.backoff.min;
             self.unplace(&partitions);
             self.parked.push(Parked { partitions, until });
         }
     }
 
     fn fetcher(&mut self, broker: BrokerId) -> &mpsc::Sender<Command> {
-        let Self { shared, tasks, returns, partitions, .. } = self;
+        let Self { shared, tasks, returns, .. } = self;
         self.fetchers.entry(broker).or_insert_with(|| {
-            // Each partition may come, and be asked back.
-            let (commands, queue) = mpsc::channel(2 * (*partitions).max(1));
+            let (commands, queue) = mpsc::channel(MAX_COMMANDS);
             let fetcher = Fetcher::new(Arc::clone(shared), broker, queue, returns.0.clone());
             tasks.spawn(async move {
                 fetcher.run().await;
@@ -207,7 +202,7 @@ impl Control {
     fn handle_returned(&mut self, returned: Returned) {
         let Returned { mut partitions, reason } = returned;
         self.unplace(&partitions);
-        partitions.retain(|assigned| !self.halted.contains(&assigned.gauge.slot));
+        partitions.retain(|assigned| !assigned.gauge.is_stopped());
         for assigned in &mut partitions {
             if std::mem::take(&mut assigned.fetched) {
                 self.troubles.remove(&assigned.gauge.slot);
@@ -239,12 +234,12 @@ impl Control {
                 self.shared.transport.request_refresh(&assigned.gauge.topic);
             }
             let Shared { settings, events, .. } = &*self.shared;
-            let new = || Trouble { pauses: settings.backoff.pauses(), since: now };
+            let new = || Trouble { pauses: settings.patience.backoff.pauses(), since: now };
             let trouble = self.troubles.entry(assigned.gauge.slot).or_insert_with(new);
             until = until.max(now + trouble.pauses.next_pause());
             // A batch that cannot be read is tried again, and the partition is not halted yet; waiting grants no right.
             let refused = trouble.pauses.taken() == 1 && error.code() == Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
-            let overdue = now.duration_since(trouble.since) >= settings.retry_timeout;
+            let overdue = now.duration_since(trouble.since) >= settings.patience.retry_timeout;
             if refused || (overdue && !error.is_halt()) {
                 trouble.since = now;
                 // A reader that has so much to read will hear of it another time.
@@ -258,9 +253,10 @@ impl Control {
     fn handle_cluster(&mut self) {
         let cluster = Arc::clone(&self.cluster.borrow_and_update());
         for (slot, placed) in &mut self.placed {
-            let known = cluster.topic(&placed.topic).and_then(|topic| topic.partition(placed.partition));
+            let known = cluster.topic(&placed.gauge.topic).and_then(|topic| topic.partition(placed.gauge.partition));
             let Some(partition) = known else { continue };
-            let replaced = cluster.topic(&placed.topic).is_some_and(|topic| is_replaced(placed.topic_id, topic.id));
+            let replaced =
+                cluster.topic(&placed.gauge.topic).is_some_and(|topic| is_replaced(placed.topic_id, topic.id));
             let newer = partition.leader_epoch > placed.leader_epoch;
             let moved = partition.leader.is_some_and(|leader| leader != placed.broker || newer);
             if (moved || replaced)
@@ -282,22 +278,28 @@ impl Control {
         }
     }
 
-    /// Asks the leader for the range, before anything is said about an offset that is out of it.
-    fn check(&mut self, assigned: Assigned) {
+    /// Asks a leader that is new whether its log is what was read.
+    fn validate(&mut self, mut assigned: Assigned) {
         let shared = Arc::clone(&self.shared);
         self.tasks.spawn(async move {
-            let reason = match range(&shared, &assigned).await {
-                Ok((first, last)) if (first..=last).contains(&assigned.position.offset()) => {
-                    let kind = ErrorKind::Broker(ErrorCode::OFFSET_OUT_OF_RANGE);
-                    Reason::Failed(assigned.error(Error::new(kind)))
+            let reason = match epochs::divergence(&shared.transport, &assigned).await {
+                Ok(divergence) => {
+                    assigned.validated = assigned.leader_epoch;
+                    diverge(&shared, &mut assigned, divergence).await;
+                    Reason::Released
                 }
-                Ok((first, last)) => {
-                    let offset = assigned.position.offset();
-                    let kind = ErrorKind::OffsetOutOfRange { offset, first, last };
-                    Reason::Halted(assigned.error(Error::new(kind)))
-                }
-                Err(error) => Reason::Failed(error),
+                Err(error) => Reason::Failed(assigned.error(error)),
             };
+            Some(Returned { partitions: vec![assigned], reason })
+        });
+    }
+
+    /// Finds out why an offset is out of range, and what to do about it.
+    fn check(&mut self, mut assigned: Assigned) {
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move {
+            let reason = recover(&shared, &mut assigned).await;
+            let reason = reason.unwrap_or_else(|error| Reason::Failed(assigned.error(error)));
             Some(Returned { partitions: vec![assigned], reason })
         });
     }
@@ -308,15 +310,16 @@ impl Control {
         let shared = Arc::clone(&self.shared);
         self.tasks.spawn(async move {
             let Gauge { topic, partition, slot, .. } = &*assigned.gauge;
-            let reason = match offsets::local_start(&shared.transport, &shared.settings, topic, *partition).await {
-                Ok(start) if start <= assigned.position.offset() => {
-                    assigned.position.set_vacant_to(end);
-                    let _reader_is_gone = shared.events.send(Event::Vacant(*slot, end)).await;
-                    Reason::Released
-                }
-                Ok(_) => Reason::Released,
-                Err(error) => Reason::Failed(assigned.error(error)),
-            };
+            let reason =
+                match offsets::local_start(&shared.transport, &shared.settings.patience, topic, *partition).await {
+                    Ok(start) if start <= assigned.position.offset() => {
+                        assigned.position.set_vacant_to(end);
+                        let _reader_is_gone = shared.events.send(Event::Vacant(*slot, end)).await;
+                        Reason::Released
+                    }
+                    Ok(_) => Reason::Released,
+                    Err(error) => Reason::Failed(assigned.error(error)),
+                };
             Some(Returned { partitions: vec![assigned], reason })
         });
     }
@@ -324,7 +327,7 @@ impl Control {
     /// Tells the reader, behind what was fetched before, that no more will come.
     fn report_halt(&mut self, assigned: Assigned, error: Error) {
         tracing::warn!(%error, "partition halted");
-        self.halted.insert(assigned.gauge.slot);
+        assigned.gauge.stop();
         self.troubles.remove(&assigned.gauge.slot);
         let events = self.shared.events.clone();
         let event = Event::Halted(assigned.gauge.slot, error);
@@ -334,18 +337,75 @@ impl Control {
         });
     }
 
-    /// The reader has halted a partition: whoever has it lets go.
-    fn halt(&mut self, slot: usize) {
-        self.halted.insert(slot);
+    /// Takes what the reader added; what it stopped, whoever has it lets go of.
+    fn handle_mail(&mut self) {
+        let partitions = self.shared.mailbox.take();
+        self.parked.push(Parked { partitions, until: Instant::now() });
         for parked in &mut self.parked {
-            parked.partitions.retain(|assigned| assigned.gauge.slot != slot);
+            parked.partitions.retain(|assigned| !assigned.gauge.is_stopped());
         }
-        if let Some(placed) = self.placed.get(&slot)
-            && let Some(fetcher) = self.fetchers.get(&placed.broker)
-        {
-            let _still_dropped_by_the_reader = fetcher.try_send(Command::Release(slot));
+        self.parked.retain(|parked| !parked.partitions.is_empty());
+        let stopped: Vec<_> = self.placed.extract_if(.., |_, placed| placed.gauge.is_stopped()).collect();
+        for (slot, placed) in stopped {
+            self.troubles.remove(&slot);
+            if let Some(fetcher) = self.fetchers.get(&placed.broker) {
+                // Where it has no room for that, it finds out by itself.
+                let _full = fetcher.try_send(Command::Release(slot));
+            }
         }
     }
+}
+
+/// Whether a leader is new that may have other records than those that were read.
+fn needs_validation(assigned: &Assigned) -> bool {
+    assigned.position.leader_epoch() >= 0 && assigned.leader_epoch > assigned.validated && assigned.otherwise.is_none()
+}
+
+/// Has a partition read from where its leader's log parts from what was read, if it does, and says so.
+async fn diverge(shared: &Shared, assigned: &mut Assigned, divergence: Option<Divergence>) -> bool {
+    let Some(Divergence { offset, leader_epoch }) = divergence else { return false };
+    let kind = ErrorKind::DataLoss { from: assigned.position.offset(), to: offset };
+    let error = assigned.error(Error::new(kind));
+    tracing::error!(%error, "records lost");
+    reset(shared, assigned, offset, leader_epoch, Some(error)).await;
+    true
+}
+
+async fn reset(shared: &Shared, assigned: &mut Assigned, to: i64, leader_epoch: i32, error: Option<Error>) {
+    assigned.position = Position::new(to, leader_epoch);
+    let reset = Reset { to, leader_epoch, error };
+    let _reader_is_gone = shared.events.send(Event::Reset(assigned.gauge.slot, reset)).await;
+}
+
+/// The offset is out of range, says the leader: because an election lost records, because they were removed, or because
+/// it did not know better.
+async fn recover(shared: &Shared, assigned: &mut Assigned) -> Result<Reason> {
+    if assigned.position.leader_epoch() >= 0 {
+        let divergence = epochs::divergence(&shared.transport, assigned).await?;
+        assigned.validated = assigned.leader_epoch;
+        if diverge(shared, assigned, divergence).await {
+            return Ok(Reason::Released);
+        }
+    }
+    let (first, last) = range(shared, assigned).await?;
+    let offset = assigned.position.offset();
+    if (first..=last).contains(&offset) {
+        let kind = ErrorKind::Broker(ErrorCode::OFFSET_OUT_OF_RANGE);
+        return Ok(Reason::Failed(assigned.error(Error::new(kind))));
+    }
+    let to = match assigned.otherwise.unwrap_or(shared.settings.out_of_range) {
+        OutOfRange::Earliest => first,
+        OutOfRange::Latest => last,
+        OutOfRange::Error => {
+            let kind = ErrorKind::OffsetOutOfRange { offset, first, last };
+            return Ok(Reason::Halted(assigned.error(Error::new(kind))));
+        }
+    };
+    let (topic, partition, skipped) = (&assigned.gauge.topic, assigned.gauge.partition, to.saturating_sub(offset));
+    tracing::warn!(%topic, partition, offset, to, skipped, "offset out of range");
+    assigned.gauge.count_skipped(skipped);
+    reset(shared, assigned, to, -1, None).await;
+    Ok(Reason::Released)
 }
 
 /// Where a partition belongs.
@@ -380,9 +440,15 @@ async fn range(shared: &Shared, assigned: &Assigned) -> Result<(i64, i64)> {
     let (topic, partition) = (&assigned.gauge.topic, assigned.gauge.partition);
     let ask = async |timestamp| {
         let wanted = BTreeMap::from([(partition, timestamp)]);
-        let listed = offsets::list(transport, settings, topic, &wanted, IsolationLevel::ReadUncommitted).await?;
+        let listed =
+            offsets::list(transport, &settings.patience, topic, &wanted, IsolationLevel::ReadUncommitted).await?;
         let missing = || assigned.error(Error::new(ErrorKind::UnknownPartition));
         listed.get(&partition).map(|listed| listed.offset).ok_or_else(missing)
     };
     Ok((ask(FIRST).await?, ask(LAST).await?))
 }
+
+/// Commands that a fetcher has not taken yet; those beyond are given again after a pause.
+const MAX_COMMANDS: usize = 1024;
+/// Answers of fetchers that wait to be taken; who has more waits.
+const MAX_RETURNS: usize = 256;

@@ -57,6 +57,11 @@ impl Error {
         matches!(self.0.kind, ErrorKind::OffsetOutOfRange { .. })
     }
 
+    /// Whether records that were read are no longer in the log. Reading goes on.
+    pub fn is_data_loss(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::DataLoss { .. })
+    }
+
     /// Whether the topic, or the partition, does not exist, or may not be seen.
     pub fn is_unknown_topic(&self) -> bool {
         use kafka_conn::ErrorKind as Kind;
@@ -87,6 +92,10 @@ impl Error {
             Some(code) => code.needs_metadata_refresh() || code == ErrorCode::REQUEST_TIMED_OUT,
             None => self.0.kind == ErrorKind::Connection,
         }
+    }
+
+    pub(crate) fn with_group(self, group: &str) -> Self {
+        self.change(|inner| inner.context.group = Some(group.into()))
     }
 
     pub(crate) fn with_topic(self, topic: &str) -> Self {
@@ -155,6 +164,8 @@ impl From<DecodeError> for Error {
 /// What an [`Error`] happened to; whatever is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ErrorContext {
+    /// The consumer group.
+    pub group: Option<SmolStr>,
     /// The topic.
     pub topic: Option<SmolStr>,
     /// The partition of the topic.
@@ -166,6 +177,10 @@ pub struct ErrorContext {
 impl fmt::Display for ErrorContext {
     /// `topic "t" partition 3 at offset 17: `, as far as known; names are escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(group) = &self.group {
+            write!(f, "group {:?}", group.as_str())?;
+            f.write_str(if self.topic.is_some() { ", " } else { ": " })?;
+        }
         let Some(topic) = &self.topic else { return Ok(()) };
         write!(f, "topic {:?}", topic.as_str())?;
         if let Some(partition) = self.partition {
@@ -195,12 +210,33 @@ pub enum ErrorKind {
     /// halted before it.
     #[error("the batch here cannot be read")]
     CorruptBatch,
+    /// The consumer group does not let this member in, or no longer.
+    #[error("the group refuses this member: {0}")]
+    Group(ErrorCode),
     /// A configuration that cannot work.
     #[error("invalid configuration: {0}")]
     InvalidConfig(&'static str),
     /// The broker answers with records before the offset, or with less than one batch, each time.
     #[error("the broker's answers have nothing at this offset or behind it")]
     NoProgress,
+    /// Records that were read are gone: an election made a replica the leader that did not have them (KIP-320). What was
+    /// written there since is read from `to` on.
+    #[error("an election lost records: offsets from {to} to {from} were read, and are others now")]
+    DataLoss {
+        /// Up to where the partition was read.
+        from: i64,
+        /// Where the new leader's log parts from what was read, and reading goes on.
+        to: i64,
+    },
+    /// What has no group cannot be committed.
+    #[error("the reader has no group to commit for")]
+    NoGroup,
+    /// What a group decides is not the reader's to decide.
+    #[error("not possible in a group, whose commits say where to read")]
+    NotInGroup,
+    /// The partition is not this member's, or no longer: nothing was committed for it.
+    #[error("the partition is not assigned to this member")]
+    NotOwned,
     /// The partition has no such offset: its records begin later, or end earlier. The partition is halted.
     #[error("offset {offset} is out of range: the partition has {first} to {last}")]
     OffsetOutOfRange {
@@ -229,6 +265,17 @@ impl ErrorKind {
     fn advice(&self) -> Option<&'static str> {
         Some(match self {
             Self::Broker(ErrorCode::TOPIC_AUTHORIZATION_FAILED) => "grant Read on the topic",
+            Self::Group(ErrorCode::FENCED_INSTANCE_ID) => "another member has the same instance id; give each its own",
+            Self::Group(ErrorCode::INCONSISTENT_GROUP_PROTOCOL) => {
+                "its members have no assignor in common; add one that they have"
+            }
+            Self::Group(ErrorCode::INVALID_SESSION_TIMEOUT) => {
+                "the broker allows group.min.session.timeout.ms to group.max.session.timeout.ms"
+            }
+            Self::Group(ErrorCode::GROUP_AUTHORIZATION_FAILED) => "grant Read on the group",
+            Self::DataLoss { .. } => "check what was made of them; unclean.leader.election.enable=false prevents it",
+            Self::NoGroup => "configure one",
+            Self::NotOwned => "another member processes it from the last commit on; drop what is left of it",
             Self::CorruptBatch => "read other offsets, or repair the replica; no record of it was returned",
             Self::OffsetOutOfRange { offset, first, .. } if offset < first => {
                 "retention has removed the records up to there; start at the first offset, or a later one"

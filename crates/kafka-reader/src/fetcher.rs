@@ -1,7 +1,7 @@
 //! The fetcher of one broker: a connection of its own, a fetch session, and the partitions that the broker leads.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -9,26 +9,52 @@ use kafka_conn::{BrokerId, CallOptions, Connection, RawRequest, Transport};
 use kafka_protocol::messages::fetch::{
     AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
 };
+use kafka_protocol::records::Batch;
 use kafka_protocol::{ApiKey, ErrorCode, Message, Uuid};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 use crate::chunk::Chunk;
-use crate::config::{IsolationLevel, Settings};
+use crate::config::{IsolationLevel, OutOfRange, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gauge::{Gauge, Total};
 use crate::position::{Outcome, Position};
 use crate::prefetch::Prefetch;
 use crate::session::{FetchSession, Naming, Refusal, Wanted};
+use crate::stats::Counters;
 
 /// What all tasks of a reader use.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) transport: Transport,
     pub(crate) settings: Settings,
-    pub(crate) prefetch: Prefetch,
     pub(crate) total: Arc<Total>,
     pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) counters: Counters,
+}
+
+/// What the reader leaves for the control task: partitions to read. What is to be read no longer is
+/// [stopped](Gauge::stop).
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    added: Mutex<Vec<Assigned>>,
+    /// There is something new, or something was stopped.
+    pub(crate) changed: Notify,
+}
+
+impl Mailbox {
+    pub(crate) fn add(&self, partitions: impl IntoIterator<Item = Assigned>) {
+        let mut added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
+        added.retain(|assigned| !assigned.gauge.is_stopped());
+        added.extend(partitions);
+        drop(added);
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn take(&self) -> Vec<Assigned> {
+        std::mem::take(&mut *self.added.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// What the tasks tell the reader.
@@ -37,10 +63,21 @@ pub(crate) enum Event {
     Chunk(Box<Chunk>),
     /// Nothing is known to be lost, but the partition has been out of reach for a while.
     Failing(Error),
-    /// The partition in this slot has no record before this offset that was not handed over yet.
+    /// The partition with this number has no record before this offset that was not handed over yet.
     Vacant(usize, i64),
-    /// The partition in this slot is no longer read.
+    /// The partition with this number is read from elsewhere.
+    Reset(usize, Reset),
+    /// The partition with this number is no longer read.
     Halted(usize, Error),
+}
+
+/// Where a partition is read from now on.
+#[derive(Debug)]
+pub(crate) struct Reset {
+    pub(crate) to: i64,
+    pub(crate) leader_epoch: i32,
+    /// What the caller should know.
+    pub(crate) error: Option<Error>,
 }
 
 /// A partition with its owner: a fetcher, or the control task.
@@ -50,8 +87,12 @@ pub(crate) struct Assigned {
     pub(crate) position: Position,
     pub(crate) topic_id: Uuid,
     pub(crate) leader_epoch: i32,
+    /// The epoch of the leader that was asked last whether its log is what was read (KIP-320).
+    pub(crate) validated: i32,
     /// An answer came since the control task had it last.
     pub(crate) fetched: bool,
+    /// What to do where there is no such offset, as long as nothing was read.
+    pub(crate) otherwise: Option<OutOfRange>,
 }
 
 impl Assigned {
@@ -148,6 +189,7 @@ impl Fetcher {
         for slot in std::mem::take(&mut self.releases) {
             self.release(slot).await;
         }
+        self.partitions.retain(|assigned| !assigned.gauge.is_stopped());
         loop {
             match self.commands.try_recv() {
                 Ok(command) => self.handle_command(command).await,
@@ -197,11 +239,12 @@ impl Fetcher {
     }
 
     fn planned(&self) -> Option<Planned> {
-        let Shared { settings, prefetch, .. } = &*self.shared;
-        let (mut wanted, mut granted, mut total) = (Vec::with_capacity(self.partitions.len()), 0usize, 0);
+        let Shared { settings, total, .. } = &*self.shared;
+        let prefetch = Prefetch::new(settings.prefetch_bytes, total.partitions());
+        let (mut wanted, mut granted, mut held) = (Vec::with_capacity(self.partitions.len()), 0usize, 0);
         for assigned in &self.partitions {
             let (buffered, all) = assigned.gauge.buffered();
-            total = all;
+            held = all;
             let Some(grant) = prefetch.grant(buffered, all, settings.partition_max_bytes as usize) else { continue };
             granted = granted.saturating_add(grant);
             wanted.push(Wanted {
@@ -218,7 +261,7 @@ impl Fetcher {
         }
         let left_out = wanted.len() < self.partitions.len();
         let max_wait_ms = if left_out { settings.max_wait_ms.min(SHORT_WAIT_MS) } else { settings.max_wait_ms };
-        let cap = i32::try_from(prefetch.cap(granted, wanted.len(), total)).unwrap_or(i32::MAX);
+        let cap = i32::try_from(prefetch.cap(granted, wanted.len(), held)).unwrap_or(i32::MAX);
         Some(Planned { wanted, max_wait_ms, max_bytes: cap.min(settings.max_bytes) })
     }
 
@@ -236,7 +279,9 @@ impl Fetcher {
         let wait = Duration::from_millis(u64::try_from(planned.max_wait_ms).unwrap_or_default());
         let timeout = self.shared.transport.config().dialer.call_timeout.saturating_add(wait);
         let options = CallOptions { timeout: Some(timeout), ..CallOptions::default() };
+        let begun = Instant::now();
         let answer = self.unless_released(connection.call_raw(raw, options), wait).await?;
+        self.shared.counters.wait_time.add_time(begun.elapsed());
         let response = FetchResponse::decode(version, answer.body).map_err(kafka_conn::Error::from)?;
         match self.session.accept(&response) {
             Ok(()) => {
@@ -283,7 +328,10 @@ impl Fetcher {
             return Ok(connection.clone());
         }
         let (transport, broker) = (self.shared.transport.clone(), self.broker);
+        let begun = Instant::now();
         let connection = self.unless_released(transport.dedicated(broker), Duration::ZERO).await?;
+        self.shared.counters.dials.add(1);
+        self.shared.counters.dial_time.add_time(begun.elapsed());
         Ok(self.connection.insert(connection).clone())
     }
 
@@ -316,13 +364,21 @@ impl Fetcher {
     }
 
     async fn handle_response(&mut self, response: FetchResponse, planned: &Planned) {
+        let (begun, shared) = (Instant::now(), Arc::clone(&self.shared));
         let mut room = response.throttle_time_ms <= 0;
+        let (mut records, mut bytes) = (0, 0);
         for topic in response.responses {
             for data in &topic.partitions {
                 room &= data.records.as_ref().is_none_or(bytes::Bytes::is_empty);
-                self.handle_partition(&topic, data, planned).await;
+                let (more, size) = self.handle_partition(&topic, data, planned).await;
+                (records, bytes) = (records + more, bytes + size);
             }
         }
+        shared.counters.messages.add(records);
+        shared.counters.bytes.add(bytes);
+        shared.counters.fetch_size.add(records);
+        shared.counters.fetch_bytes.add(bytes);
+        shared.counters.read_time.add_time(begun.elapsed());
         if room {
             self.handle_vacancies(planned).await;
         }
@@ -343,13 +399,19 @@ impl Fetcher {
         }
     }
 
-    async fn handle_partition(&mut self, topic: &FetchableTopicResponse, data: &PartitionData, planned: &Planned) {
+    /// Returns how many records there were, and the bytes of their batches.
+    async fn handle_partition(
+        &mut self,
+        topic: &FetchableTopicResponse,
+        data: &PartitionData,
+        planned: &Planned,
+    ) -> (u64, u64) {
         let named = |gauge: &Gauge, id: Uuid| {
             let same = if topic.topic_id.is_zero() { gauge.topic == topic.topic } else { id == topic.topic_id };
             same && gauge.partition == data.partition_index
         };
         let Some(at) = self.partitions.iter().position(|assigned| named(&assigned.gauge, assigned.topic_id)) else {
-            return;
+            return (0, 0);
         };
         let asked = planned
             .wanted
@@ -362,12 +424,17 @@ impl Fetcher {
             Outcome::Nothing => assigned.answered(data, isolation_level),
             Outcome::Batches { batches, from, size } => {
                 assigned.answered(data, isolation_level);
+                assigned.otherwise = None;
+                // An old message set does not say how many it has.
+                let count = |batch: &Batch| batch.as_record_batch().map_or(1, |batch| batch.count() as u64);
+                let records = batches.iter().map(count).sum();
                 let held = assigned.gauge.hold(size);
                 let chunk = Chunk::new(held, batches, from, data.high_watermark, aborted(data, isolation_level));
                 // Behind the others: where an answer is cut at `max_bytes`, each gets its turn.
                 let assigned = self.partitions.remove(at);
                 self.partitions.push(assigned);
                 let _reader_is_gone = self.shared.events.send(Event::Chunk(Box::new(chunk))).await;
+                return (records, size as u64);
             }
             Outcome::NoProgress => self.retry(at, Error::new(ErrorKind::NoProgress)).await,
             Outcome::Again(code) => self.retry(at, Error::new(ErrorKind::Broker(code))).await,
@@ -378,6 +445,7 @@ impl Fetcher {
                 self.give_back_one(at, Reason::Halted(error)).await;
             }
         }
+        (0, 0)
     }
 
     async fn retry(&mut self, at: usize, error: Error) {
@@ -394,6 +462,11 @@ impl Fetcher {
     /// Nothing came of a request: its partitions go back, and the connection is given up.
     async fn fail(&mut self, error: Error) {
         tracing::debug!(broker = %self.broker, %error, "fetch failed");
+        self.shared.counters.errors.add(1);
+        let timeout = error.code() == Some(ErrorCode::REQUEST_TIMED_OUT);
+        if timeout || error.connection_error().is_some_and(kafka_conn::Error::is_timeout) {
+            self.shared.counters.timeouts.add(1);
+        }
         self.connection = None;
         self.refusals = 0;
         self.session.reset(error.code());

@@ -27,14 +27,17 @@ mod batch;
 mod chunk;
 mod config;
 mod control;
+mod epochs;
 mod error;
 mod fetcher;
 mod gauge;
+mod group;
 mod offsets;
 mod position;
 mod prefetch;
 mod reader;
 mod session;
+mod stats;
 mod stream;
 mod topic_partition;
 
@@ -43,11 +46,16 @@ pub use assignor::{
     RangeAssignor, RebalanceProtocol, RoundRobinAssignor, StickyAssignor, Subscription,
 };
 pub use batch::{BatchRecords, FetchedBatch};
-pub use config::{IsolationLevel, Partitions, ReaderConfig, StartOffset};
+pub use config::{IsolationLevel, OutOfRange, Partitions, ReaderConfig, StartOffset};
 pub use error::{Error, ErrorContext, ErrorKind, Result};
+pub use group::{
+    AssignedPartition, CommitHandle, CommitOffset, ConsumerGroup, GroupConfig, GroupEvent, GroupTopicNames, LostReason,
+    Revoked,
+};
 /// What to decode the records of a [`FetchedBatch`] with, and what comes out.
 pub use kafka_protocol::records::{BatchDecoder, Record};
 pub use offsets::EndOffsets;
 pub use reader::Reader;
+pub use stats::{PartitionStats, ReaderStats, Summary};
 pub use stream::Messages;
 pub use topic_partition::TopicPartition;

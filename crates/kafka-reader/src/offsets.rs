@@ -1,9 +1,10 @@
 //! Where partitions begin and end, asked of their leaders (ListOffsets).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use kafka_conn::{BrokerId, CallOptions, Lane, Route, Transport};
+use kafka_conn::{Backoff, BrokerId, CallOptions, Lane, Route, Transport};
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
@@ -11,7 +12,7 @@ use kafka_protocol::messages::list_offsets::{
 use smol_str::SmolStr;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::config::{IsolationLevel, Settings};
+use crate::config::IsolationLevel;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where the partitions of a topic ended at some moment: behind the last record that a reader of its isolation level
@@ -53,6 +54,13 @@ pub(crate) struct Listed {
     pub(crate) leader_epoch: i32,
 }
 
+/// How long, and how often, something is tried.
+#[derive(Clone, Debug)]
+pub(crate) struct Patience {
+    pub(crate) retry_timeout: Duration,
+    pub(crate) backoff: Backoff,
+}
+
 /// What to ask for: the timestamps that stand for them on the wire.
 pub(crate) const FIRST: i64 = -2;
 pub(crate) const LAST: i64 = -1;
@@ -65,7 +73,7 @@ const LOCAL_VERSION: i16 = 8;
 /// The first offset that a partition's leader need not fetch from elsewhere; 0 where all brokers of its age are so.
 pub(crate) async fn local_start(
     transport: &Transport,
-    settings: &Settings,
+    patience: &Patience,
     topic: &SmolStr,
     partition: i32,
 ) -> Result<i64> {
@@ -74,20 +82,20 @@ pub(crate) async fn local_start(
         return Ok(0);
     }
     let wanted = BTreeMap::from([(partition, FIRST_LOCAL)]);
-    let listed = list(transport, settings, topic, &wanted, IsolationLevel::ReadUncommitted).await?;
+    let listed = list(transport, patience, topic, &wanted, IsolationLevel::ReadUncommitted).await?;
     Ok(listed.get(&partition).map_or(i64::MAX, |listed| listed.offset))
 }
 
 /// Asks the leaders of a topic's partitions for offsets, again where that may help, until `retry_timeout` is over.
 pub(crate) async fn list(
     transport: &Transport,
-    settings: &Settings,
+    patience: &Patience,
     topic: &SmolStr,
     wanted: &BTreeMap<i32, i64>,
     isolation_level: IsolationLevel,
 ) -> Result<BTreeMap<i32, Listed>> {
-    let deadline = Instant::now() + settings.retry_timeout;
-    let mut pauses = settings.backoff.pauses();
+    let deadline = Instant::now() + patience.retry_timeout;
+    let mut pauses = patience.backoff.pauses();
     let mut listed = BTreeMap::new();
     loop {
         let left = wanted.iter().filter(|(partition, _)| !listed.contains_key(*partition));

@@ -54,6 +54,11 @@ impl Position {
         self.offset
     }
 
+    /// The epoch of the leader that wrote what is before the offset, or -1.
+    pub(crate) fn leader_epoch(&self) -> i32 {
+        self.leader_epoch
+    }
+
     /// What to ask for at most, where `granted` are allowed.
     pub(crate) fn max_bytes(&self, granted: usize) -> i32 {
         i32::try_from(granted).unwrap_or(i32::MAX).max(self.min_max_bytes)

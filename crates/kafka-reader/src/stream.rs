@@ -7,6 +7,7 @@ use futures_util::Stream;
 use kafka_conn::Message;
 
 use crate::error::Result;
+use crate::group::Waiting;
 use crate::reader::Reader;
 
 /// The messages of a [`Reader`] as a [`Stream`], from [`Reader::messages`]. It never ends; after an error it goes on, as
@@ -14,11 +15,12 @@ use crate::reader::Reader;
 #[derive(Debug)]
 pub struct Messages<'a> {
     reader: &'a mut Reader,
+    waiting: Option<Waiting>,
 }
 
 impl<'a> Messages<'a> {
     pub(crate) fn new(reader: &'a mut Reader) -> Self {
-        Self { reader }
+        Self { reader, waiting: None }
     }
 }
 
@@ -26,6 +28,17 @@ impl Stream for Messages<'_> {
     type Item = Result<Message>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.reader.poll_message(context).map(Some)
+        let polled = self.reader.poll_message(context);
+        match (polled.is_pending(), &self.waiting) {
+            (true, None) => self.waiting = self.reader.enter(),
+            (true, Some(_)) => {}
+            (false, _) => {
+                self.waiting = None;
+                if let Some(activity) = self.reader.activity() {
+                    activity.touch();
+                }
+            }
+        }
+        polled.map(Some)
     }
 }

@@ -10,6 +10,7 @@
 mod command;
 mod conn;
 mod faults;
+mod groups;
 mod java;
 mod offsets;
 mod round_trip;
@@ -89,6 +90,7 @@ fn scenarios() -> Vec<(String, Scenario)> {
     all.extend(offsets::scenarios());
     all.extend(round_trip::scenarios());
     all.extend(faults::scenarios());
+    all.extend(groups::scenarios());
     all.extend(java::scenarios());
     all.extend(command::scenarios());
     all

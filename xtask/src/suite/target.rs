@@ -110,6 +110,16 @@ impl Target {
         if self.0.release.version() < Version::NEWEST { "--property" } else { modern }
     }
 
+    /// The console consumer's option for a property of its consumer, as [`property_option`](Self::property_option).
+    pub(crate) fn consumer_property_option(&self) -> &'static str {
+        if self.0.release.version() < Version::NEWEST { "--consumer-property" } else { "--command-property" }
+    }
+
+    /// Whether Java's consumers know more than one protocol for groups (KIP-848).
+    pub(crate) fn has_group_protocols(&self) -> bool {
+        self.0.release.version() >= Version { major: 3, minor: 7, patch: 0 }
+    }
+
     /// Runs one of Java's command-line tools, which connects to the cluster, and returns what it prints.
     ///
     /// # Errors

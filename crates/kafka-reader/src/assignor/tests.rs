@@ -226,15 +226,16 @@ fn all() -> Vec<Box<dyn Assignor>> {
     ]
 }
 
+/// Topics, what it had, in which generation, and its rack.
+type Said = (BTreeSet<&'static str>, Vec<(&'static str, i32)>, i32, Option<String>);
+
 fn group() -> impl Strategy<Value = (Vec<GroupMember>, GroupTopics)> {
     let topic = || prop::sample::select(vec!["a", "b", "c", "d"]);
     let owned = prop::collection::vec((topic(), 0..9i32), 0..12);
     let member = (prop::collection::btree_set(topic(), 0..4), owned, -1..4i32, prop::option::of("r[0-3]"));
     let members = prop::collection::vec(member, 0..7).prop_map(|members| {
-        let member = |(number, (topics, owned, generation, rack)): (
-            usize,
-            (BTreeSet<_>, Vec<(&str, i32)>, i32, Option<String>),
-        )| {
+        let member = |(number, said): (usize, Said)| {
+            let (topics, owned, generation, rack) = said;
             let owned: Vec<_> = owned.into_iter().map(|(topic, index)| TopicPartition::new(topic, index)).collect();
             let subscription = Subscription {
                 topics: topics.into_iter().map(SmolStr::from).collect(),

@@ -1,27 +1,33 @@
 //! The reader: what it reads, how far it got, and the ways to get at it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod group;
+mod offsets_of;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use kafka_conn::{Message, Transport};
+use kafka_protocol::Uuid;
 use kafka_protocol::records::BatchDecoder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::batch::FetchedBatch;
 use crate::chunk::Chunk;
-use crate::config::{Partitions, ReaderConfig, Settings, StartOffset};
+use crate::config::{OutOfRange, Partitions, ReaderConfig, Settings, StartOffset};
 use crate::control::{Control, Signals};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetcher::{Assigned, Event, Shared};
+use crate::fetcher::{Assigned, Event, Mailbox, Shared};
 use crate::gauge::{Gauge, Total};
+use crate::group::{Activity, CommitOffset, ConsumerGroup, Waiting};
 use crate::offsets::{self, EndOffsets, FIRST, LAST, Listed};
 use crate::position::Position;
-use crate::prefetch::Prefetch;
+use crate::stats::{Counters, PartitionStats, ReaderStats};
 use crate::stream::Messages;
+use crate::topic_partition::TopicPartition;
 
 /// Reads partitions of a topic: messages of each partition in order, those of different ones as they come.
 ///
@@ -59,32 +65,45 @@ use crate::stream::Messages;
 /// ```
 pub struct Reader {
     config: ReaderConfig,
-    setup: Setup,
+    shared: Arc<Shared>,
     events: mpsc::Receiver<Event>,
-    /// By slot, in the order of the partitions.
+    /// In the order of topics and partitions.
     progress: Vec<Progress>,
-    halted: usize,
-    current: Option<Box<Chunk>>,
+    next_slot: usize,
+    current: Option<Current>,
+    /// What came of partitions while they were paused.
+    aside: VecDeque<Box<Chunk>>,
+    group: Option<Box<Membership>>,
     decoder: BatchDecoder,
     control: ControlHandle,
 }
 
-/// What is needed to ask for offsets.
-struct Setup {
-    transport: Transport,
-    settings: Settings,
+/// What is being returned.
+struct Current {
+    chunk: Box<Chunk>,
+    /// Where its partition is in the list.
+    at: usize,
+}
+
+/// The group that the reader is a member of.
+struct Membership {
+    group: ConsumerGroup,
+    /// What `read_message` returned last: it counts as processed when the next one is asked for.
+    processing: Option<(TopicPartition, CommitOffset)>,
 }
 
 /// How far a partition was returned.
 struct Progress {
     gauge: Arc<Gauge>,
     offset: i64,
+    /// The epoch of the leader that wrote what was returned last, or -1.
+    leader_epoch: i32,
+    paused: bool,
     halted: Option<Error>,
 }
 
 /// The control task; it ends when this is dropped.
 struct ControlHandle {
-    halts: mpsc::Sender<usize>,
     closing: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<()>>,
     abort: AbortHandle,
@@ -105,7 +124,7 @@ enum Step<T> {
 
 impl Reader {
     /// Starts to read. Waits until the start offsets of all partitions are known, so that "last" is what was last before
-    /// this returns.
+    /// this returns. With a [group](ReaderConfig::group) it waits for nothing: partitions come when they are assigned.
     ///
     /// # Errors
     /// [`InvalidConfig`](ErrorKind::InvalidConfig); [`UnknownPartition`](ErrorKind::UnknownPartition);
@@ -113,32 +132,89 @@ impl Reader {
     /// [`Broker`](ErrorKind::Broker) where they refuse.
     pub async fn new(transport: Transport, config: ReaderConfig) -> Result<Self> {
         let settings = Settings::parse(&config)?;
+        if let Some(group) = &config.group {
+            let group = ConsumerGroup::new(transport.clone(), group.clone())?;
+            return Ok(Self::start(transport, config, settings, Some(group)));
+        }
         let topic =
             transport.topic(&config.topic).await.map_err(|error| Error::from(error).with_topic(&config.topic))?;
         let partitions = choose(&config, topic.partitions.iter().map(|partition| partition.index).collect())?;
         let starts = start_offsets(&transport, &settings, &config, &partitions).await?;
-        let total = Arc::new(Total::default());
-        let progress: Vec<_> = (0..)
-            .zip(&starts)
-            .map(|(slot, (partition, start))| {
-                let gauge = Arc::new(Gauge::new(config.topic.clone(), *partition, slot, Arc::clone(&total)));
-                Progress { gauge, offset: start.offset, halted: None }
-            })
-            .collect();
-        let assigned = progress.iter().zip(starts.values()).map(|(progress, start)| Assigned {
-            gauge: Arc::clone(&progress.gauge),
-            position: Position::new(start.offset, start.leader_epoch),
-            topic_id: topic.id,
-            leader_epoch: -1,
-            fetched: false,
+        let mut reader = Self::start(transport, config, settings, None);
+        let starts = starts.into_iter().map(|(partition, (start, otherwise))| Start {
+            partition: TopicPartition::new(reader.config.topic.clone(), partition),
+            offset: start.offset,
+            leader_epoch: start.leader_epoch,
+            otherwise,
         });
+        reader.add(starts.collect(), topic.id);
+        Ok(reader)
+    }
+
+    fn start(transport: Transport, config: ReaderConfig, settings: Settings, group: Option<ConsumerGroup>) -> Self {
         let (events, received) = mpsc::channel(MAX_EVENTS);
-        let prefetch = Prefetch::new(settings.prefetch_bytes, progress.len());
-        let setup = Setup { transport: transport.clone(), settings: settings.clone() };
         let decoder = BatchDecoder::new(settings.limits.clone());
-        let shared = Shared { transport, settings, prefetch, total, events };
-        let control = ControlHandle::start(Control::new(Arc::new(shared), assigned.collect()), progress.len());
-        Ok(Self { config, setup, events: received, progress, halted: 0, current: None, decoder, control })
+        let (total, mailbox) = (Arc::new(Total::default()), Mailbox::default());
+        let shared = Arc::new(Shared { transport, settings, total, events, mailbox, counters: Counters::default() });
+        let control = ControlHandle::start(Control::new(Arc::clone(&shared)));
+        let group = group.map(|group| Box::new(Membership { group, processing: None }));
+        Self {
+            config,
+            shared,
+            events: received,
+            progress: Vec::new(),
+            next_slot: 0,
+            current: None,
+            aside: VecDeque::new(),
+            group,
+            decoder,
+            control,
+        }
+    }
+
+    /// Reads these partitions from now on.
+    fn add(&mut self, starts: Vec<Start>, topic_id: Uuid) {
+        let mut added = Vec::with_capacity(starts.len());
+        for Start { partition: TopicPartition { topic, partition }, offset, leader_epoch, otherwise } in starts {
+            let gauge = Arc::new(Gauge::new(topic, partition, self.next_slot, Arc::clone(&self.shared.total)));
+            self.next_slot += 1;
+            added.push(Assigned {
+                gauge: Arc::clone(&gauge),
+                position: Position::new(offset, leader_epoch),
+                topic_id,
+                leader_epoch: -1,
+                validated: -1,
+                fetched: false,
+                otherwise,
+            });
+            let progress = Progress { gauge, offset, leader_epoch, paused: false, halted: None };
+            self.progress.push(progress);
+        }
+        self.progress.sort_by(|one, other| one.key().cmp(&other.key()));
+        self.settle_current();
+        self.shared.total.set_partitions(self.progress.len());
+        self.shared.mailbox.add(added);
+    }
+
+    /// Reads these partitions no further: nothing of them is returned any more.
+    fn remove(&mut self, unwanted: impl Fn(&Gauge) -> bool) {
+        for progress in self.progress.extract_if(.., |progress| unwanted(&progress.gauge)) {
+            progress.gauge.stop();
+        }
+        self.aside.retain(|chunk| !chunk.gauge().is_stopped());
+        self.settle_current();
+        self.shared.total.set_partitions(self.progress.len());
+        self.shared.mailbox.add([]);
+    }
+
+    /// Finds the partition that is being returned, whose place may have changed.
+    fn settle_current(&mut self) {
+        let Some(Current { chunk, .. }) = self.current.take() else { return };
+        self.current = self.place_of(chunk.gauge().slot).map(|at| Current { chunk, at });
+    }
+
+    fn place_of(&self, slot: usize) -> Option<usize> {
+        self.progress.iter().position(|progress| progress.gauge.slot == slot)
     }
 
     /// The next message of whichever partition has one; waits for it as long as it takes.
@@ -148,6 +224,7 @@ impl Reader {
     /// # Errors
     /// See the [type](Self).
     pub async fn fetch_message(&mut self) -> Result<Message> {
+        let _waiting = self.enter();
         poll_fn(|context| self.poll_message(context)).await
     }
 
@@ -159,6 +236,7 @@ impl Reader {
     /// # Errors
     /// See the [type](Self).
     pub async fn fetch_batch(&mut self) -> Result<FetchedBatch> {
+        let _waiting = self.enter();
         poll_fn(|context| {
             loop {
                 if let Step::Item(batch) = ready!(self.poll_step(context, Chunk::next_batch))? {
@@ -208,19 +286,6 @@ impl Reader {
         Messages::new(self)
     }
 
-    /// The offset of the next message of a partition that will be returned; `None` where this reader does not read it.
-    pub fn offset(&self, partition: i32) -> Option<i64> {
-        Some(self.find(partition)?.offset)
-    }
-
-    /// How many offsets a partition is ahead of what was returned, as of its last answer; `None` before the first, and
-    /// where this reader does not read it. With [`ReadCommitted`](crate::IsolationLevel::ReadCommitted) it counts up to
-    /// the last stable offset. Some of the offsets may hold no message.
-    pub fn lag(&self, partition: i32) -> Option<i64> {
-        let progress = self.find(partition)?;
-        Some(progress.gauge.end()?.saturating_sub(progress.offset).max(0))
-    }
-
     /// The partitions that are read, halted ones included, in ascending order.
     pub fn partitions(&self) -> impl ExactSizeIterator<Item = i32> {
         self.progress.iter().map(|progress| progress.gauge.partition)
@@ -231,23 +296,31 @@ impl Reader {
         self.find(partition)?.halted.as_ref()
     }
 
+    /// What it has done since this was called last, and where it stands. It asks no broker.
+    pub fn stats(&self) -> ReaderStats {
+        let Shared { transport, total, counters, .. } = &*self.shared;
+        let partition = |progress: &Progress| PartitionStats {
+            partition: progress.name(),
+            offset: progress.offset,
+            lag: progress.lag(),
+            queue_bytes: progress.gauge.buffered().0,
+        };
+        ReaderStats {
+            skipped: self.progress.iter().map(|progress| progress.gauge.skipped().unsigned_abs()).sum(),
+            partitions: self.progress.iter().map(partition).collect(),
+            min_bytes: self.config.min_bytes,
+            max_bytes: self.config.max_bytes,
+            max_wait: self.config.max_wait,
+            queue_bytes: total.buffered(),
+            queue_capacity_bytes: self.config.prefetch_bytes,
+            client_id: transport.config().dialer.client_id.clone(),
+            ..counters.take()
+        }
+    }
+
     /// How it was configured.
     pub fn config(&self) -> &ReaderConfig {
         &self.config
-    }
-
-    /// Asks where the partitions end now: at the high watermark, or, with
-    /// [`ReadCommitted`](crate::IsolationLevel::ReadCommitted), at the last stable offset.
-    ///
-    /// # Errors
-    /// [`Connection`](ErrorKind::Connection) or [`Broker`](ErrorKind::Broker), after
-    /// [`retry_timeout`](ReaderConfig::retry_timeout) where trying again might have helped.
-    pub async fn end_offsets(&self) -> Result<EndOffsets> {
-        let Setup { transport, settings } = &self.setup;
-        let wanted = self.partitions().map(|partition| (partition, LAST)).collect();
-        let listed = offsets::list(transport, settings, &self.config.topic, &wanted, settings.isolation_level).await?;
-        let offsets = listed.into_iter().map(|(partition, listed)| (partition, listed.offset)).collect();
-        Ok(EndOffsets::new(self.config.topic.clone(), offsets))
     }
 
     /// Whether everything before these offsets was returned. Partitions that this reader does not read do not count.
@@ -256,13 +329,39 @@ impl Reader {
     }
 
     /// Ends reading: everything that was fetched ahead is dropped, and the tasks are gone when this returns. It does not
-    /// wait for the answers to requests that are under way.
-    pub async fn close(mut self) {
+    /// wait for the answers to requests that are under way. As the member of a group it commits what is to be committed,
+    /// and leaves; a static member keeps its place. What [`read_message`](Self::read_message) returned last does not count
+    /// as processed: nobody asked for the next one.
+    pub async fn close(self) {
+        self.end(false).await;
+    }
+
+    /// As [`close`](Self::close), but as a static member of a group it gives up its place, too.
+    pub async fn close_and_leave(self) {
+        self.end(true).await;
+    }
+
+    async fn end(mut self, goodbye: bool) {
         self.events.close();
         drop(self.control.closing.take());
+        if let Some(membership) = self.group.take() {
+            match goodbye {
+                true => membership.group.close_and_leave().await,
+                false => membership.group.close().await,
+            }
+        }
         if let Some(task) = self.control.task.take() {
             let _ended = task.await;
         }
+    }
+
+    /// A call that waits for messages, for as long as the result lives.
+    pub(crate) fn enter(&self) -> Option<Waiting> {
+        Some(self.group.as_ref()?.group.enter())
+    }
+
+    pub(crate) fn activity(&self) -> Option<&Arc<Activity>> {
+        Some(self.group.as_ref()?.group.activity())
     }
 
     pub(crate) fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Result<Message>> {
@@ -279,19 +378,25 @@ impl Reader {
         context: &mut Context<'_>,
         next: impl Fn(&mut Chunk, &mut BatchDecoder) -> Result<Option<T>>,
     ) -> Poll<Result<Step<T>>> {
-        let Some(chunk) = &mut self.current else { return self.poll_event(context).map_ok(|()| Step::Moved) };
+        // What was revoked does not come out, whatever is left of it.
+        if self.group.as_ref().is_some_and(|membership| membership.group.has_news()) {
+            return self.poll_group(context).map_ok(|()| Step::Moved);
+        }
+        let Some(Current { chunk, at }) = &mut self.current else {
+            return self.poll_event(context).map_ok(|()| Step::Moved);
+        };
         let result = next(chunk, &mut self.decoder);
-        let (slot, offset) = (chunk.gauge().slot, chunk.offset());
-        if let Some(progress) = self.progress.get_mut(slot) {
-            progress.offset = offset;
+        if let Some(progress) = self.progress.get_mut(*at) {
+            (progress.offset, progress.leader_epoch) = (chunk.offset(), chunk.leader_epoch());
         }
         match result {
             Ok(Some(item)) => return Poll::Ready(Ok(Step::Item(item))),
             Ok(None) => self.current = None,
             Err(error) => {
+                let slot = chunk.gauge().slot;
+                chunk.gauge().stop();
+                self.shared.mailbox.add([]);
                 self.halt(slot, &error);
-                // It would be tried in vain; at most one for each partition is in the queue.
-                let _full = self.control.halts.try_send(slot);
                 return Poll::Ready(Err(error));
             }
         }
@@ -299,41 +404,76 @@ impl Reader {
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
-        if self.halted == self.progress.len()
-            && let Some(error) = self.progress.iter().find_map(|progress| progress.halted.clone())
-        {
+        if let Some(error) = self.all_halted() {
             return Poll::Ready(Err(error));
         }
+        if let Some(chunk) = self.resumed() {
+            self.begin(chunk);
+            return Poll::Ready(Ok(()));
+        }
+        if self.group.is_some()
+            && let Poll::Ready(result) = self.poll_group(context)
+        {
+            return Poll::Ready(result);
+        }
         match ready!(self.events.poll_recv(context)) {
-            Some(Event::Chunk(chunk)) => {
-                let halted = self.progress.get(chunk.gauge().slot).is_none_or(|progress| progress.halted.is_some());
-                self.current = Some(chunk).filter(|_| !halted);
-                Poll::Ready(Ok(()))
-            }
-            Some(Event::Failing(error)) => Poll::Ready(Err(error)),
+            Some(Event::Chunk(chunk)) => self.begin(chunk),
+            Some(Event::Failing(error)) => return Poll::Ready(Err(error)),
             Some(Event::Vacant(slot, end)) => {
-                if let Some(progress) = self.progress.get_mut(slot).filter(|progress| progress.halted.is_none()) {
+                if let Some(progress) = self.read(slot) {
                     progress.offset = progress.offset.max(end);
                 }
-                Poll::Ready(Ok(()))
+            }
+            Some(Event::Reset(slot, reset)) => {
+                if let Some(progress) = self.read(slot) {
+                    (progress.offset, progress.leader_epoch) = (reset.to, reset.leader_epoch);
+                    return Poll::Ready(reset.error.map_or(Ok(()), Err));
+                }
             }
             Some(Event::Halted(slot, error)) => {
-                let first = self.halt(slot, &error);
-                Poll::Ready(if first { Err(error) } else { Ok(()) })
+                if self.halt(slot, &error) {
+                    return Poll::Ready(Err(error));
+                }
             }
-            None => Poll::Ready(Err(Error::new(ErrorKind::Closed).with_topic(&self.config.topic))),
+            None => return Poll::Ready(Err(Error::new(ErrorKind::Closed).with_topic(&self.config.topic))),
         }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Begins to return a chunk, unless its partition is no longer read, or paused.
+    fn begin(&mut self, chunk: Box<Chunk>) {
+        let Some(at) = self.place_of(chunk.gauge().slot) else { return };
+        match self.progress.get(at) {
+            Some(progress) if progress.halted.is_some() => {}
+            Some(progress) if progress.paused => self.aside.push_back(chunk),
+            _ => self.current = Some(Current { chunk, at }),
+        }
+    }
+
+    /// The first chunk that was put aside whose partition is no longer paused.
+    fn resumed(&mut self) -> Option<Box<Chunk>> {
+        let paused = |slot| self.progress.iter().any(|progress| progress.gauge.slot == slot && progress.paused);
+        let at = self.aside.iter().position(|chunk| !paused(chunk.gauge().slot))?;
+        self.aside.remove(at)
+    }
+
+    /// A partition that is read.
+    fn read(&mut self, slot: usize) -> Option<&mut Progress> {
+        self.progress.iter_mut().find(|progress| progress.gauge.slot == slot && progress.halted.is_none())
     }
 
     /// Reads a partition no further. Whether it was read until now.
     fn halt(&mut self, slot: usize, error: &Error) -> bool {
-        self.current = self.current.take().filter(|chunk| chunk.gauge().slot != slot);
-        let Some(progress) = self.progress.get_mut(slot).filter(|progress| progress.halted.is_none()) else {
-            return false;
-        };
+        self.current = self.current.take().filter(|current| current.chunk.gauge().slot != slot);
+        let Some(progress) = self.read(slot) else { return false };
         progress.halted = Some(error.clone());
-        self.halted += 1;
         true
+    }
+
+    /// The error of a halted partition, if there are no others. A member of a group may get others.
+    fn all_halted(&self) -> Option<Error> {
+        let first = self.progress.first().filter(|_| self.group.is_none())?.halted.clone();
+        first.filter(|_| self.progress.iter().all(|progress| progress.halted.is_some()))
     }
 
     /// The error of a halted partition, if only such have not reached their end.
@@ -344,7 +484,11 @@ impl Reader {
     }
 
     fn find(&self, partition: i32) -> Option<&Progress> {
-        let at = self.progress.binary_search_by_key(&partition, |progress| progress.gauge.partition).ok()?;
+        self.find_in(&self.config.topic, partition)
+    }
+
+    fn find_in(&self, topic: &str, partition: i32) -> Option<&Progress> {
+        let at = self.progress.binary_search_by(|progress| progress.key().cmp(&(topic, partition))).ok()?;
         self.progress.get(at)
     }
 }
@@ -355,24 +499,27 @@ impl fmt::Debug for Reader {
         f.debug_struct("Reader")
             .field("topic", &self.config.topic)
             .field("offsets", &offsets.collect::<BTreeMap<_, _>>())
-            .field("halted", &self.halted)
+            .field("group", &self.config.group.as_ref().map(|group| &group.group_id))
             .finish_non_exhaustive()
     }
 }
 
 impl Progress {
+    fn key(&self) -> (&str, i32) {
+        (&self.gauge.topic, self.gauge.partition)
+    }
+
     fn has_reached(&self, end: &EndOffsets) -> bool {
         end.offset(self.gauge.partition).is_none_or(|end| self.offset >= end)
     }
 }
 
 impl ControlHandle {
-    fn start(control: Control, partitions: usize) -> Self {
-        let (halts, halted) = mpsc::channel(partitions.max(1));
+    fn start(control: Control) -> Self {
         let (closing, closed) = oneshot::channel();
-        let task = tokio::spawn(control.run(Signals { halts: halted, closing: closed }));
+        let task = tokio::spawn(control.run(Signals { closing: closed }));
         let abort = task.abort_handle();
-        Self { halts, closing: Some(closing), task: Some(task), abort }
+        Self { closing: Some(closing), task: Some(task), abort }
     }
 }
 
@@ -389,23 +536,37 @@ fn choose(config: &ReaderConfig, existing: BTreeSet<i32>) -> Result<Vec<i32>> {
     }
 }
 
+/// Where a partition is read from.
+struct Start {
+    partition: TopicPartition,
+    offset: i64,
+    leader_epoch: i32,
+    /// What to do where there is no such offset any more before the first message was read: the same as at the start.
+    otherwise: Option<OutOfRange>,
+}
+
 /// Where to start each partition; only first and last have to be asked for.
 async fn start_offsets(
     transport: &Transport,
     settings: &Settings,
     config: &ReaderConfig,
     partitions: &[i32],
-) -> Result<BTreeMap<i32, Listed>> {
+) -> Result<BTreeMap<i32, (Listed, Option<OutOfRange>)>> {
     let (mut given, mut wanted) = (BTreeMap::new(), BTreeMap::new());
     for &partition in partitions {
         match config.start_offsets.get(&partition).copied().unwrap_or(config.start_offset) {
             StartOffset::First => drop(wanted.insert(partition, FIRST)),
             StartOffset::Last => drop(wanted.insert(partition, LAST)),
-            StartOffset::At(offset) => drop(given.insert(partition, Listed { offset, leader_epoch: -1 })),
+            StartOffset::At(offset) => {
+                given.insert(partition, (Listed { offset, leader_epoch: -1 }, None));
+            }
         }
     }
-    let listed = offsets::list(transport, settings, &config.topic, &wanted, settings.isolation_level).await?;
-    given.extend(listed);
+    let listed = offsets::list(transport, &settings.patience, &config.topic, &wanted, settings.isolation_level).await?;
+    for (partition, start) in listed {
+        let first = wanted.get(&partition) == Some(&FIRST);
+        given.insert(partition, (start, Some(if first { OutOfRange::Earliest } else { OutOfRange::Latest })));
+    }
     Ok(given)
 }
 

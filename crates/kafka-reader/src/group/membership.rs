@@ -1,0 +1,675 @@
+//! A member of a consumer group: how it joins, stays, rebalances and leaves (the classic protocol).
+//!
+//! ```text
+//!             ┌──────── answer without effect: pause ────────┐
+//!             ▼                                              │
+//!  Idle ─► [Revoking] ─► Joining ─► [LookingUp] ─► Syncing ──┤
+//!   ▲       (eager)                  (leader)                ▼
+//!   └── rebalance, or what it had was lost ─── Stable ◄─ [Revoking] (cooperative: what goes to others)
+//!                                                │
+//!                    Away ◄── too slow ──────────┤        Failed: will never be let in
+//!                     └──► Idle when it is back  └──► Leaving ─► Left
+//! ```
+//!
+//! Sans-IO.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kafka_conn::{Backoff, Pauses};
+use kafka_protocol::ErrorCode;
+use kafka_protocol::messages::heartbeat::HeartbeatRequest;
+use kafka_protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse};
+use kafka_protocol::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
+use kafka_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse};
+use smol_str::SmolStr;
+
+use crate::assignor::{
+    Assignor, GroupMember, GroupTopics, RebalanceProtocol, Subscription, decode_assignment, encode_assignment,
+};
+use crate::topic_partition::TopicPartition;
+
+/// What a member is, and how patient.
+#[derive(Clone, Debug)]
+pub(crate) struct MemberConfig {
+    pub(crate) group_id: SmolStr,
+    pub(crate) instance_id: Option<SmolStr>,
+    pub(crate) rack: Option<SmolStr>,
+    /// In the order of preference.
+    pub(crate) assignors: Vec<Arc<dyn Assignor>>,
+    pub(crate) session_timeout: Duration,
+    pub(crate) rebalance_timeout: Duration,
+    pub(crate) heartbeat_interval: Duration,
+    pub(crate) max_poll_interval: Duration,
+    pub(crate) backoff: Backoff,
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub(crate) enum Action {
+    FindCoordinator,
+    Join(JoinGroupRequest),
+    /// Look up the partitions of these topics, for [`Membership::handle_topics`].
+    LookUp(BTreeSet<SmolStr>),
+    Sync(SyncGroupRequest),
+    Heartbeat(HeartbeatRequest),
+    Leave(LeaveGroupRequest),
+    Tell(Change),
+}
+
+/// What becomes of a member's partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// To be given up, and then said so by [`Membership::handle_revoked`]; they are still the member's until then.
+    Revoke(Vec<TopicPartition>),
+    /// They are no longer the member's; others may have them.
+    Lost(Vec<TopicPartition>, LostReason),
+    /// They are the member's from now on.
+    Assign { generation: i32, partitions: Vec<TopicPartition> },
+    /// It is no member, and will not be one again.
+    Failed(ErrorCode),
+}
+
+/// Why partitions were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LostReason {
+    /// The group went on without this member: its session ended, or it missed a rebalance.
+    Expelled,
+    /// Another member has the same instance id.
+    Fenced,
+    /// The application did not ask for messages for
+    /// [`max_poll_interval`](crate::GroupConfig::max_poll_interval).
+    TooSlow,
+    /// They were not given up within [`rebalance_timeout`](crate::GroupConfig::rebalance_timeout).
+    RevokedTooLate,
+}
+
+/// What came of a request.
+pub(crate) type Answer<T> = Result<T, NoAnswer>;
+
+/// The request was not answered, or not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoAnswer;
+
+#[derive(Debug)]
+pub(crate) struct Membership {
+    config: MemberConfig,
+    topics: BTreeSet<SmolStr>,
+    state: State,
+    coordinator: Coordinator,
+    member_id: SmolStr,
+    generation: i32,
+    owned: BTreeSet<TopicPartition>,
+    /// What was assigned last, and in which generation: what sticky assignors tell.
+    last: (Vec<TopicPartition>, i32),
+    heartbeat: Heartbeat,
+    pauses: Pauses,
+    changes: VecDeque<Change>,
+    /// As the leader: the topics of the group, with as many partitions as were divided.
+    watched: Option<BTreeMap<SmolStr, usize>>,
+    rejoin: bool,
+    /// Since when the application has not asked for anything; `None` while it waits for something.
+    busy_since: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Joins as soon as that is due.
+    Idle {
+        not_before: Instant,
+    },
+    Revoking {
+        gone: Vec<TopicPartition>,
+        until: Instant,
+        then: Then,
+    },
+    /// The request is to be sent, or has been.
+    Joining {
+        sent: bool,
+    },
+    LookingUp {
+        join: Box<JoinGroupResponse>,
+        sent: bool,
+    },
+    Syncing {
+        request: Option<Box<SyncGroupRequest>>,
+    },
+    Stable,
+    Away,
+    /// For good, or until the application is back.
+    Leaving {
+        sent: bool,
+        for_good: bool,
+    },
+    Left,
+    Failed,
+}
+
+/// What follows when partitions are given up.
+#[derive(Clone, Debug)]
+enum Then {
+    Join,
+    /// The new ones are taken over, and the group told to give out the old ones.
+    Stay {
+        added: Vec<TopicPartition>,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Coordinator {
+    Unknown { not_before: Instant },
+    Finding,
+    Known,
+}
+
+#[derive(Debug)]
+struct Heartbeat {
+    next: Instant,
+    in_flight: bool,
+}
+
+impl Membership {
+    pub(crate) fn new(config: MemberConfig, now: Instant, seed: u64) -> Self {
+        Self {
+            pauses: config.backoff.pauses_from(seed),
+            config,
+            topics: BTreeSet::new(),
+            state: State::Idle { not_before: now },
+            coordinator: Coordinator::Unknown { not_before: now },
+            member_id: SmolStr::default(),
+            generation: NO_GENERATION,
+            owned: BTreeSet::new(),
+            last: (Vec::new(), NO_GENERATION),
+            heartbeat: Heartbeat { next: now, in_flight: false },
+            changes: VecDeque::new(),
+            watched: None,
+            rejoin: false,
+            busy_since: Some(now),
+        }
+    }
+
+    pub(crate) fn generation(&self) -> i32 {
+        self.generation
+    }
+
+    pub(crate) fn member_id(&self) -> &SmolStr {
+        &self.member_id
+    }
+
+    /// Whether nothing will happen any more.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.state, State::Left | State::Failed) && self.changes.is_empty()
+    }
+
+    /// Whether it is in the current generation of its group, as far as it knows.
+    pub(crate) fn is_stable(&self) -> bool {
+        matches!(self.state, State::Stable)
+    }
+
+    /// Whether all members keep their partitions while they rebalance: all of its assignors do.
+    fn is_cooperative(&self) -> bool {
+        self.config.assignors.iter().all(|assignor| assignor.protocol() == RebalanceProtocol::Cooperative)
+    }
+
+    /// Subscribes to these topics, in place of those before.
+    pub(crate) fn handle_topics_wanted(&mut self, topics: BTreeSet<SmolStr>) {
+        self.rejoin |= self.topics != topics;
+        self.topics = topics;
+    }
+
+    /// The application asks for messages, or does no longer.
+    pub(crate) fn handle_waiting(&mut self, now: Instant, waiting: bool) {
+        self.busy_since = (!waiting).then_some(now);
+        if waiting && matches!(self.state, State::Away) {
+            self.state = State::Idle { not_before: now };
+        }
+    }
+
+    /// The application has given up what it was told to.
+    pub(crate) fn handle_revoked(&mut self, now: Instant) {
+        let State::Revoking { gone, then, .. } = &self.state else { return };
+        gone.iter().for_each(|partition| drop(self.owned.take(partition)));
+        let then = then.clone();
+        self.after_revoking(now, then);
+    }
+
+    /// Joins again, so that the group divides its partitions anew.
+    pub(crate) fn rejoin(&mut self) {
+        self.rejoin = true;
+    }
+
+    /// How many partitions topics have now: a leader has the group rebalance if that is no longer what it divided.
+    pub(crate) fn handle_partitions(&mut self, count: impl Fn(&str) -> Option<usize>) {
+        let Some(watched) = &self.watched else { return };
+        let changed = |(topic, before): (&SmolStr, &usize)| count(topic).is_some_and(|count| count != *before);
+        if self.is_stable() && watched.iter().any(changed) {
+            self.rejoin = true;
+        }
+    }
+
+    /// Leaves: at once, whatever it is waiting for. A static member keeps its place in the group, unless `goodbye`.
+    pub(crate) fn leave(&mut self, goodbye: bool) {
+        if matches!(self.state, State::Left | State::Failed | State::Leaving { for_good: true, .. }) {
+            return;
+        }
+        let known = !self.member_id.is_empty() && (goodbye || self.config.instance_id.is_none());
+        self.owned.clear();
+        self.state = if known { State::Leaving { sent: false, for_good: true } } else { State::Left };
+    }
+
+    pub(crate) fn handle_coordinator(&mut self, now: Instant, answer: Answer<ErrorCode>) {
+        self.coordinator = Coordinator::Known;
+        if answer != Ok(ErrorCode::NONE) && matches!(self.state, State::Leaving { .. }) {
+            // Its session will end.
+            return self.handle_leave();
+        }
+        match answer {
+            Ok(ErrorCode::NONE) => {}
+            Ok(code) if !code.is_retriable() => self.fail(code),
+            Ok(_) | Err(NoAnswer) => self.lose_coordinator(now),
+        }
+    }
+
+    /// The connection to the coordinator is gone, without a request that would tell.
+    pub(crate) fn lose_coordinator(&mut self, now: Instant) {
+        self.coordinator = Coordinator::Unknown { not_before: now + self.pauses.next_pause() };
+    }
+
+    pub(crate) fn handle_join(&mut self, now: Instant, answer: Answer<JoinGroupResponse>) {
+        if !matches!(self.state, State::Joining { sent: true }) {
+            // It was left meanwhile: who joined must go, and has an id to go with.
+            if let (State::Leaving { sent: false, .. } | State::Left, Ok(response)) = (&self.state, answer)
+                && self.config.instance_id.is_none()
+                && !response.member_id.is_empty()
+            {
+                self.member_id = response.member_id;
+                self.state = State::Leaving { sent: false, for_good: true };
+            }
+            return;
+        }
+        let Ok(response) = answer else { return self.retry(now, Coordinates::Lost) };
+        match ErrorCode(response.error_code) {
+            ErrorCode::NONE => self.joined(now, response),
+            ErrorCode::MEMBER_ID_REQUIRED => {
+                self.member_id = response.member_id;
+                self.state = State::Idle { not_before: now };
+            }
+            code => self.handle_error(now, code),
+        }
+    }
+
+    fn joined(&mut self, now: Instant, response: JoinGroupResponse) {
+        self.member_id = response.member_id.clone();
+        self.generation = response.generation_id;
+        self.rejoin = false;
+        self.watched = None;
+        if response.leader != response.member_id {
+            let request = self.sync_request(&response, Vec::new());
+            self.state = State::Syncing { request: Some(Box::new(request)) };
+        } else if response.protocol_name.as_ref().and_then(|name| self.assignor(name)).is_none() {
+            self.handle_error(now, ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
+        } else {
+            self.state = State::LookingUp { join: Box::new(response), sent: false };
+        }
+    }
+
+    /// The partitions of the group's topics, which this member divides; `None` where they could not be looked up.
+    pub(crate) fn handle_topics(&mut self, now: Instant, topics: Option<&GroupTopics>) {
+        let State::LookingUp { join, sent: true } = &mut self.state else { return };
+        let join = std::mem::take(&mut **join);
+        let Some(topics) = topics else { return self.retry(now, Coordinates::Stay) };
+        let members: Vec<_> = join.members.iter().map(read_member).collect();
+        let assignor = join.protocol_name.as_ref().and_then(|name| self.assignor(name));
+        // It was found when the answer came.
+        let Some(assignor) = assignor else { return self.handle_error(now, ErrorCode::INCONSISTENT_GROUP_PROTOCOL) };
+        let wanted: BTreeSet<_> = members.iter().flat_map(|member| &member.subscription.topics).collect();
+        self.watched = Some(wanted.into_iter().map(|topic| (topic.clone(), topics.partitions(topic))).collect());
+        let mut assignments = Vec::new();
+        // A member that came back to its place: the broker has everybody's assignment (KIP-814).
+        if !join.skip_assignment {
+            for (member_id, partitions) in assignor.assign(&members, topics) {
+                // What could not be said would be a name that is longer than any topic's.
+                let assignment = encode_assignment(&partitions).unwrap_or_default();
+                assignments.push(SyncGroupRequestAssignment { member_id, assignment, ..Default::default() });
+            }
+        }
+        let request = self.sync_request(&join, assignments);
+        self.state = State::Syncing { request: Some(Box::new(request)) };
+    }
+
+    pub(crate) fn handle_sync(&mut self, now: Instant, answer: Answer<SyncGroupResponse>) {
+        if !matches!(self.state, State::Syncing { request: None }) {
+            return;
+        }
+        let Ok(response) = answer else { return self.retry(now, Coordinates::Lost) };
+        match ErrorCode(response.error_code) {
+            ErrorCode::NONE => match decode_assignment(&response.assignment) {
+                Ok(partitions) => self.assigned(now, partitions),
+                // The leader wrote what nobody can read.
+                Err(_) => self.fail(ErrorCode::INCONSISTENT_GROUP_PROTOCOL),
+            },
+            code => self.handle_error(now, code),
+        }
+    }
+
+    fn assigned(&mut self, now: Instant, partitions: Vec<TopicPartition>) {
+        self.pauses = self.config.backoff.pauses_from(u64::from(self.pauses.taken()));
+        self.heartbeat = Heartbeat { next: now + self.config.heartbeat_interval, in_flight: false };
+        let assigned: BTreeSet<_> = partitions.iter().cloned().collect();
+        self.last = (partitions, self.generation);
+        let gone: Vec<_> = self.owned.difference(&assigned).cloned().collect();
+        let added: Vec<_> = assigned.difference(&self.owned).cloned().collect();
+        if gone.is_empty() {
+            self.take_over(added);
+        } else {
+            self.revoke(now, gone, Then::Stay { added });
+        }
+    }
+
+    fn take_over(&mut self, partitions: Vec<TopicPartition>) {
+        self.owned.extend(partitions.iter().cloned());
+        self.changes.push_back(Change::Assign { generation: self.generation, partitions });
+        self.state = State::Stable;
+    }
+
+    fn revoke(&mut self, now: Instant, gone: Vec<TopicPartition>, then: Then) {
+        self.changes.push_back(Change::Revoke(gone.clone()));
+        self.state = State::Revoking { gone, until: now + self.config.rebalance_timeout, then };
+    }
+
+    fn after_revoking(&mut self, now: Instant, then: Then) {
+        match then {
+            Then::Join => self.state = State::Joining { sent: false },
+            Then::Stay { added } => {
+                self.take_over(added);
+                // So that others get what was given up.
+                self.rejoin = true;
+            }
+        }
+        self.heartbeat.next = self.heartbeat.next.min(now + self.config.heartbeat_interval);
+    }
+
+    pub(crate) fn handle_heartbeat(&mut self, now: Instant, answer: Answer<ErrorCode>) {
+        self.heartbeat.in_flight = false;
+        self.heartbeat.next = now + self.config.heartbeat_interval;
+        match answer {
+            Ok(ErrorCode::NONE) => {}
+            Ok(code) => self.handle_group_error(now, code),
+            Err(NoAnswer) => {
+                self.heartbeat.next = now;
+                self.lose_coordinator(now);
+            }
+        }
+    }
+
+    pub(crate) fn handle_leave(&mut self) {
+        let State::Leaving { for_good, .. } = self.state else { return };
+        self.member_id = SmolStr::default();
+        self.state = if for_good { State::Left } else { State::Away };
+    }
+
+    /// What the coordinator answered to a heartbeat or a commit of this generation.
+    pub(crate) fn handle_group_error(&mut self, now: Instant, code: ErrorCode) {
+        match code {
+            ErrorCode::REBALANCE_IN_PROGRESS => self.rejoin = true,
+            ErrorCode::COORDINATOR_LOAD_IN_PROGRESS => self.heartbeat.next = now + self.pauses.next_pause(),
+            ErrorCode::COORDINATOR_NOT_AVAILABLE | ErrorCode::NOT_COORDINATOR => {
+                self.heartbeat.next = now;
+                self.lose_coordinator(now);
+            }
+            _ if matches!(self.state, State::Stable | State::Revoking { .. }) => self.handle_error(now, code),
+            _ => {}
+        }
+    }
+
+    fn handle_error(&mut self, now: Instant, code: ErrorCode) {
+        match code {
+            ErrorCode::UNKNOWN_MEMBER_ID => {
+                self.member_id = SmolStr::default();
+                self.lose(LostReason::Expelled);
+                self.state = State::Idle { not_before: now };
+            }
+            ErrorCode::ILLEGAL_GENERATION => {
+                self.lose(LostReason::Expelled);
+                self.state = State::Idle { not_before: now };
+            }
+            ErrorCode::REBALANCE_IN_PROGRESS => self.state = State::Idle { not_before: now },
+            ErrorCode::COORDINATOR_NOT_AVAILABLE | ErrorCode::NOT_COORDINATOR => self.retry(now, Coordinates::Lost),
+            code if code.is_retriable() => self.retry(now, Coordinates::Stay),
+            code => self.fail(code),
+        }
+    }
+
+    fn retry(&mut self, now: Instant, coordinates: Coordinates) {
+        let not_before = now + self.pauses.next_pause();
+        if matches!(coordinates, Coordinates::Lost) {
+            self.coordinator = Coordinator::Unknown { not_before };
+        }
+        self.state = State::Idle { not_before };
+    }
+
+    fn fail(&mut self, code: ErrorCode) {
+        self.lose(if code == ErrorCode::FENCED_INSTANCE_ID { LostReason::Fenced } else { LostReason::Expelled });
+        self.changes.push_back(Change::Failed(code));
+        self.state = State::Failed;
+    }
+
+    fn lose(&mut self, reason: LostReason) {
+        self.generation = NO_GENERATION;
+        // What was to be revoked is lost now, and what was said of it before is void.
+        self.changes.retain(|change| !matches!(change, Change::Revoke(_)));
+        let lost = std::mem::take(&mut self.owned);
+        if !lost.is_empty() {
+            self.changes.push_back(Change::Lost(lost.into_iter().collect(), reason));
+        }
+    }
+
+    /// The next thing to do; `None` until something is handed in, or the time of [`poll_timeout`](Self::poll_timeout).
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<Action> {
+        self.expire(now);
+        if let Some(change) = self.changes.pop_front() {
+            return Some(Action::Tell(change));
+        }
+        if self.topics.is_empty() && matches!(self.state, State::Idle { .. }) {
+            return None;
+        }
+        self.begin(now);
+        if let Some(change) = self.changes.pop_front() {
+            return Some(Action::Tell(change));
+        }
+        if !self.is_here() {
+            return None;
+        }
+        match self.coordinator {
+            Coordinator::Unknown { not_before } if now >= not_before => {
+                self.coordinator = Coordinator::Finding;
+                return Some(Action::FindCoordinator);
+            }
+            Coordinator::Unknown { .. } | Coordinator::Finding => return None,
+            Coordinator::Known => {}
+        }
+        self.poll_request(now)
+    }
+
+    fn is_here(&self) -> bool {
+        !matches!(self.state, State::Away | State::Left | State::Failed)
+    }
+
+    /// Begins a rebalance where one is due.
+    fn begin(&mut self, now: Instant) {
+        let due = match &self.state {
+            State::Idle { not_before } => now >= *not_before,
+            State::Stable => self.rejoin,
+            _ => false,
+        };
+        if !due {
+            return;
+        }
+        if self.owned.is_empty() || self.is_cooperative() {
+            self.state = State::Joining { sent: false };
+        } else {
+            self.revoke(now, self.owned.iter().cloned().collect(), Then::Join);
+        }
+    }
+
+    fn poll_request(&mut self, now: Instant) -> Option<Action> {
+        let beats = matches!(self.state, State::Stable | State::Revoking { .. });
+        match &mut self.state {
+            State::Joining { sent: sent @ false } => *sent = true,
+            State::LookingUp { join, sent: sent @ false } => {
+                *sent = true;
+                let topics = join.members.iter().flat_map(|member| read_member(member).subscription.topics);
+                return Some(Action::LookUp(topics.collect()));
+            }
+            State::Syncing { request } => return Some(Action::Sync(*request.take()?)),
+            State::Leaving { sent: sent @ false, .. } => {
+                *sent = true;
+                return Some(Action::Leave(self.leave_request()));
+            }
+            _ if beats && !self.heartbeat.in_flight && now >= self.heartbeat.next => {
+                self.heartbeat.in_flight = true;
+                return Some(Action::Heartbeat(self.heartbeat_request()));
+            }
+            _ => return None,
+        }
+        Some(Action::Join(self.join_request()))
+    }
+
+    /// When [`poll`](Self::poll) has something to do without anything being handed in.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let beat = (!self.heartbeat.in_flight).then_some(self.heartbeat.next);
+        let slow = self.busy_since.map(|since| since + self.config.max_poll_interval);
+        let state = match &self.state {
+            State::Idle { not_before } => Some(*not_before),
+            State::Revoking { until, .. } => [beat, slow, Some(*until)].into_iter().flatten().min(),
+            State::Stable => [beat, slow].into_iter().flatten().min(),
+            _ => None,
+        };
+        let find = match self.coordinator {
+            Coordinator::Unknown { not_before } if self.is_here() => Some(not_before),
+            _ => None,
+        };
+        [state, find].into_iter().flatten().min()
+    }
+
+    /// What is over because of the time.
+    fn expire(&mut self, now: Instant) {
+        if !matches!(self.state, State::Stable | State::Revoking { .. }) {
+            return;
+        }
+        if self.busy_since.is_some_and(|since| now >= since + self.config.max_poll_interval) {
+            self.lose(LostReason::TooSlow);
+            // A static member's place is kept until its session ends.
+            self.state = State::Away;
+            if self.config.instance_id.is_none() {
+                self.state = State::Leaving { sent: false, for_good: false };
+                self.rejoin = false;
+            }
+            return;
+        }
+        if let State::Revoking { gone, until, then } = &self.state
+            && now >= *until
+        {
+            let (gone, then) = (gone.clone(), then.clone());
+            gone.iter().for_each(|partition| drop(self.owned.take(partition)));
+            self.changes.retain(|change| !matches!(change, Change::Revoke(_)));
+            self.changes.push_back(Change::Lost(gone, LostReason::RevokedTooLate));
+            self.after_revoking(now, then);
+        }
+    }
+
+    fn assignor(&self, name: &str) -> Option<Arc<dyn Assignor>> {
+        self.config.assignors.iter().find(|assignor| assignor.name() == name).cloned()
+    }
+
+    fn join_request(&self) -> JoinGroupRequest {
+        let subscription = |assignor: &Arc<dyn Assignor>| {
+            let (partitions, generation) = &self.last;
+            let cooperative = assignor.protocol() == RebalanceProtocol::Cooperative;
+            let subscription = Subscription {
+                topics: self.topics.iter().cloned().collect(),
+                user_data: assignor.user_data(partitions, *generation),
+                owned: if cooperative { self.owned.iter().cloned().collect() } else { Vec::new() },
+                generation: Some(self.generation).filter(|generation| cooperative && *generation >= 0),
+                rack: self.config.rack.clone(),
+            };
+            // The configuration was checked: no text is too long.
+            let metadata = subscription.encode().unwrap_or_default();
+            JoinGroupRequestProtocol { name: assignor.name().into(), metadata, ..Default::default() }
+        };
+        JoinGroupRequest {
+            group_id: self.config.group_id.clone(),
+            session_timeout_ms: millis(self.config.session_timeout),
+            rebalance_timeout_ms: millis(self.config.rebalance_timeout),
+            member_id: self.member_id.clone(),
+            group_instance_id: self.config.instance_id.clone(),
+            protocol_type: PROTOCOL_TYPE.into(),
+            protocols: self.config.assignors.iter().map(subscription).collect(),
+            ..JoinGroupRequest::default()
+        }
+    }
+
+    fn sync_request(&self, join: &JoinGroupResponse, assignments: Vec<SyncGroupRequestAssignment>) -> SyncGroupRequest {
+        SyncGroupRequest {
+            group_id: self.config.group_id.clone(),
+            generation_id: join.generation_id,
+            member_id: join.member_id.clone(),
+            group_instance_id: self.config.instance_id.clone(),
+            protocol_type: Some(PROTOCOL_TYPE.into()),
+            protocol_name: join.protocol_name.clone(),
+            assignments,
+            ..SyncGroupRequest::default()
+        }
+    }
+
+    fn heartbeat_request(&self) -> HeartbeatRequest {
+        HeartbeatRequest {
+            group_id: self.config.group_id.clone(),
+            generation_id: self.generation,
+            member_id: self.member_id.clone(),
+            group_instance_id: self.config.instance_id.clone(),
+            ..HeartbeatRequest::default()
+        }
+    }
+
+    fn leave_request(&self) -> LeaveGroupRequest {
+        let member = MemberIdentity {
+            member_id: self.member_id.clone(),
+            group_instance_id: self.config.instance_id.clone(),
+            ..MemberIdentity::default()
+        };
+        LeaveGroupRequest {
+            group_id: self.config.group_id.clone(),
+            member_id: self.member_id.clone(),
+            members: vec![member],
+            ..LeaveGroupRequest::default()
+        }
+    }
+}
+
+/// Whether the coordinator is still where it was.
+#[derive(Clone, Copy)]
+enum Coordinates {
+    Stay,
+    Lost,
+}
+
+fn read_member(member: &kafka_protocol::messages::join_group::JoinGroupResponseMember) -> GroupMember {
+    GroupMember {
+        id: member.member_id.clone(),
+        instance_id: member.group_instance_id.clone(),
+        // Who cannot be understood gets nothing; that must not keep the others from getting theirs.
+        subscription: Subscription::decode(&member.metadata).unwrap_or_default(),
+    }
+}
+
+fn millis(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
+
+/// What consumers call their protocol.
+const PROTOCOL_TYPE: &str = "consumer";
+/// Of a member that has joined none.
+pub(crate) const NO_GENERATION: i32 = -1;
