@@ -42,7 +42,7 @@ fn a_seed_replays_a_run_byte_for_byte() {
 type History = Vec<u8>;
 
 fn difference(first: &History, second: &History) -> String {
-    let at = first.iter().zip(second).position(|(a, b)| a != b).unwrap_or(first.len().min(second.len()));
+    let at = first.iter().zip(second).position(|(a, b)| a != b).unwrap_or_else(|| first.len().min(second.len()));
     format!("the histories have {} and {} bytes, and part at {at}", first.len(), second.len())
 }
 
