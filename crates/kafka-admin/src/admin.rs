@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kafka_conn::Transport;
+use kafka_conn::{Client, Transport};
 
 /// Administers a cluster. It is a handle on a [`Transport`]: cheap to clone, without state of its own.
 ///
@@ -44,6 +44,11 @@ impl Admin {
     /// How long a call may take.
     pub fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// What sends requests to where they belong, within the timeout.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.transport.clone()).with_timeout(self.timeout)
     }
 
     /// The way to the cluster.

@@ -48,18 +48,23 @@ impl<'a> Attempts<'a> {
 
     /// Pauses before another attempt for what was refused with `code`. `false` where there is no use, or no time.
     pub(crate) async fn again(&mut self, code: ErrorCode, throttle_ms: i32) -> bool {
-        if !is_undone(code) {
+        if !is_undone(code) || !self.pause(throttle_ms).await {
             return false;
         }
+        tracing::debug!(%code, "asking again");
+        // If this fails, so will the next attempt, and say why.
+        let _refreshed = timeout_at(self.deadline, self.transport.refresh(&[])).await;
+        true
+    }
+
+    /// Pauses before another attempt. `false` where there is no time.
+    pub(crate) async fn pause(&mut self, throttle_ms: i32) -> bool {
         let throttle = Duration::from_millis(u64::try_from(throttle_ms).unwrap_or_default());
         let pause = Instant::now() + self.pauses.next_pause().max(throttle);
         if pause >= self.deadline {
             return false;
         }
-        tracing::debug!(%code, "asking again");
         sleep_until(pause).await;
-        // If this fails, so will the next attempt, and say why.
-        let _refreshed = timeout_at(self.deadline, self.transport.refresh(&[])).await;
         true
     }
 

@@ -16,28 +16,54 @@ mod admin;
 mod answers;
 mod call;
 mod cluster;
+mod configs;
 mod elections;
 mod error;
+mod failures;
 mod features;
+mod group_offsets;
+mod groups;
+mod log_dirs;
 mod named_codes;
+mod offsets;
 mod outcome;
+mod partitions;
 mod quorum;
 mod quotas;
 mod reassignments;
+mod records;
 mod resource;
+mod share_offsets;
 mod tokens;
 mod topics;
+mod transactions;
+mod users;
 
 pub use acls::{AclEntry, AclFilter, AclOperation, AclPatternType, AclPermission, AclResourceType};
 pub use admin::{Admin, Apply};
 pub use cluster::{BrokerDescription, ClusterDescription};
+pub use configs::{
+    ConfigChanges, ConfigEntry, ConfigOperation, ConfigResource, ConfigResourceType, ConfigSource, ConfigSynonym,
+    ConfigType,
+};
 pub use elections::Election;
 pub use error::{Error, ErrorContext, ErrorKind, Result};
 pub use features::{Feature, FeatureDirection, FeatureUpdate};
+pub use group_offsets::{CommittedOffset, GroupLag, OffsetMove, OffsetPlan, OffsetReset};
+pub use groups::{GroupDescription, GroupFilter, GroupList, GroupListing, GroupMember};
+pub use log_dirs::{LogDir, Replica, ReplicaInfo};
+pub use offsets::{ListedOffset, OffsetSpec};
 pub use outcome::Outcome;
+pub use partitions::{MorePartitions, PartitionDescription, TopicDescription};
 pub use quorum::{Quorum, QuorumNode, QuorumReplica, VoterListener};
 pub use quotas::{QuotaAlteration, QuotaEntity, QuotaFilter, QuotaMatch};
 pub use reassignments::Reassignment;
+pub use records::DeleteBefore;
 pub use resource::{Resource, TopicPartition};
+pub use share_offsets::ShareOffset;
 pub use tokens::{DelegationToken, NewToken, Principal};
 pub use topics::{CreatedTopic, NewTopic, Replicas, TopicListing};
+pub use transactions::{
+    HangingTransaction, ProducerState, TransactionDescription, TransactionFilter, TransactionList, TransactionListing,
+};
+pub use users::{ScramAlteration, ScramCredential};

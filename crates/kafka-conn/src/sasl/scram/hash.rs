@@ -35,8 +35,9 @@ impl ScramHash {
         }
     }
 
-    /// `Hi(password, salt, i)`: slow on purpose.
-    pub(crate) fn salted_password(self, password: &[u8], salt: &[u8], iterations: u32) -> Secret {
+    /// What a password becomes with a salt: `Hi(password, salt, iterations)` (RFC 5802). Slow on purpose: a thread for
+    /// work that blocks is the place for it. Brokers are given this, not the password, when credentials are set.
+    pub fn salted_password(self, password: &[u8], salt: &[u8], iterations: u32) -> Secret {
         let mut output = vec![0; self.output_len()];
         match self {
             Self::Sha256 => pbkdf2_hmac::<Sha256>(password, salt, iterations, &mut output),
