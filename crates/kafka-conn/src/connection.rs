@@ -17,6 +17,7 @@ use crate::address::BrokerAddress;
 use crate::call::{CallOptions, RawRequest, RawResponse};
 use crate::deadline::later;
 use crate::error::{Error, ErrorKind, Result, Step};
+use crate::meter::Meter;
 use crate::session::{Call, Expect};
 use crate::task::{Command, Reply};
 
@@ -54,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) address: BrokerAddress,
     pub(crate) versions: Arc<BrokerVersions>,
     pub(crate) call_timeout: Duration,
+    pub(crate) meter: Meter,
     /// A permit per call in flight.
     pub(crate) slots: Arc<Semaphore>,
     /// Why the connection is gone; set before `slots` is closed.
@@ -167,6 +169,11 @@ impl Connection {
         self.commands.is_closed() || self.shared.slots.is_closed()
     }
 
+    /// Whether there are handles beside this one.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.commands.strong_count() > 1
+    }
+
     /// Closes the connection for all its handles: takes no new calls, waits for those in flight, each within its
     /// timeout, and closes the socket. Answers that came too late for their callers are not waited for. Dropping the future does not stop it.
     pub async fn close(&self) {
@@ -195,7 +202,9 @@ impl Connection {
         // Who has a slot finds room in the channel, so this does not wait.
         let room = self.commands.reserve().await.map_err(|_| context(self.shared.error()))?;
         let (sender, answer) = oneshot::channel();
-        let token = Reply { sender: Some(sender), _slot: slot };
+        let (api, meter) = (request.api_key, self.shared.meter.clone());
+        meter.requested(api);
+        let token = Reply { sender: Some(sender), api, since: Instant::now(), meter, _slot: slot };
         room.send(Command::Call(Call { request, expect, deadline, token }));
         Ok(PendingResponse { answer, version, shared: Arc::clone(&self.shared) })
     }

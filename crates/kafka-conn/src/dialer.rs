@@ -11,6 +11,7 @@ use crate::connection::Connection;
 use crate::connector::{ConnectOptions, Connector, Resolver, Stream, SystemResolver, TcpConnector};
 use crate::deadline::later;
 use crate::error::{Error, ErrorKind, Result, Step};
+use crate::meter::Meter;
 use crate::sasl::{Mechanism, Protection};
 use crate::task;
 #[cfg(feature = "tls-no-provider")]
@@ -58,6 +59,8 @@ pub struct Dialer {
     pub call_timeout: Duration,
     /// What a connection accepts and holds at most.
     pub limits: ConnectionLimits,
+    /// Counts what connections do. Default: one of its own, which clones of the dialer share.
+    pub meter: Meter,
 }
 
 impl Dialer {
@@ -90,6 +93,10 @@ impl Dialer {
     ///   [`UnprotectedCredentials`](ErrorKind::UnprotectedCredentials), [`NoCredentials`](ErrorKind::NoCredentials),
     ///   [`InvalidChallenge`](ErrorKind::InvalidChallenge).
     pub async fn dial_address(&self, address: &BrokerAddress) -> Result<Connection> {
+        self.open(address).await.inspect_err(|_| self.meter.dial_failed())
+    }
+
+    async fn open(&self, address: &BrokerAddress) -> Result<Connection> {
         self.check_protection().map_err(|error| error.with_broker(address))?;
         let start = Instant::now();
         let end = Instant::from_std(later(start.into_std(), self.timeout));
@@ -105,6 +112,8 @@ impl Dialer {
         let stream = timeout_at(deadline, self.connector.connect(address, &options));
         let stream = stream.await.unwrap_or_else(|_| Err(late(Step::Connect)));
         let stream = stream.map_err(|error| error.with_broker(address).with_unsent())?;
+        // What goes over the wire is counted: before it is encrypted.
+        let stream = self.meter.stream(stream);
         let stream = timeout_at(deadline, self.encrypt(address, stream));
         let stream = stream.await.unwrap_or_else(|_| Err(late(Step::TlsHandshake)));
         let stream = stream.map_err(|error| error.with_broker(address).with_unsent())?;
@@ -161,6 +170,7 @@ impl Default for Dialer {
             keep_alive: Some(Duration::from_secs(60)),
             call_timeout: Duration::from_secs(30),
             limits: ConnectionLimits::default(),
+            meter: Meter::default(),
         }
     }
 }

@@ -40,6 +40,7 @@ mod isolation;
 mod lookup;
 mod message;
 mod metadata;
+mod meter;
 mod pool;
 mod resolve;
 mod round_trip;
@@ -47,6 +48,7 @@ mod route;
 pub mod sasl;
 mod secret;
 pub mod session;
+mod stats;
 mod task;
 #[cfg(feature = "tls-no-provider")]
 mod tls;
@@ -69,9 +71,11 @@ pub use error::{Error, ErrorContext, ErrorKind, Result, Step};
 pub use isolation::IsolationLevel;
 pub use kafka_protocol::records::Compression;
 pub use message::{Header, Message};
+pub use meter::Meter;
 pub use round_trip::{AnyRequest, RoundTrip, SendOptions};
 pub use route::{Lane, Route};
 pub use secret::Secret;
+pub use stats::{ApiStats, FailureStats, Latency, Stats};
 #[cfg(feature = "tls-no-provider")]
 pub use tls::{ClientCertificate, Pem, Roots, Tls, TlsConfig};
 pub use transport::{Transport, TransportConfig};

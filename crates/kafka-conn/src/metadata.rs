@@ -223,7 +223,7 @@ impl Task {
         let mut known: Vec<_> = cluster.brokers().collect();
         fastrand::shuffle(&mut known);
         // Cached, because a connection that opens or closes meanwhile would make the order contradict itself.
-        known.sort_by_cached_key(|broker| self.pool.open(broker.id, Lane::General).is_none());
+        known.sort_by_cached_key(|broker| !self.pool.is_open(broker.id, Lane::General));
         known.truncate(MAX_KNOWN);
         let mut bootstrap: Vec<_> = self.config.bootstrap.iter().collect();
         fastrand::shuffle(&mut bootstrap);

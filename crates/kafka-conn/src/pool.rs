@@ -2,27 +2,31 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
 
 use crate::address::BrokerAddress;
 use crate::backoff::{Backoff, Pauses};
 use crate::cluster::BrokerId;
 use crate::connection::Connection;
+use crate::deadline::later;
 use crate::dialer::Dialer;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::route::Lane;
 
-/// All shared connections of a transport. They live as long as it does.
+/// All shared connections of a transport. They live as long as it does, unless nobody uses them for a while.
 pub(crate) struct Pool {
     dialer: Dialer,
     backoff: Backoff,
+    idle_timeout: Duration,
+    /// For the tasks that watch over connections, which must not keep them.
+    this: Weak<Self>,
     /// `None` when closed. The lock is held for a look-up, never over a wait.
     slots: Mutex<Option<Slots>>,
 }
@@ -33,10 +37,13 @@ type Slots = HashMap<(BrokerId, Lane), Slot>;
 struct Slot {
     address: BrokerAddress,
     dial: watch::Receiver<Dial>,
+    /// When somebody was last given the connection, or still had it.
+    used_at: Instant,
     /// The pause after this dial, should it fail, and the ones after that.
     pause: Duration,
     pauses: Pauses,
-    _task: Option<AbortOnDrop>,
+    /// Dials, and then sees to it that an idle connection is closed.
+    _task: AbortOnDrop,
 }
 
 #[derive(Debug)]
@@ -47,8 +54,9 @@ enum Dial {
 }
 
 impl Pool {
-    pub(crate) fn new(dialer: Dialer, backoff: Backoff) -> Self {
-        Self { dialer, backoff, slots: Mutex::new(Some(Slots::new())) }
+    pub(crate) fn new(dialer: Dialer, backoff: Backoff, idle_timeout: Duration) -> Arc<Self> {
+        let slots = Mutex::new(Some(Slots::new()));
+        Arc::new_cyclic(|this| Self { dialer, backoff, idle_timeout, this: Weak::clone(this), slots })
     }
 
     /// The connection to a broker: the one there is, or the one that is or will be dialled.
@@ -76,7 +84,15 @@ impl Pool {
 
     /// The connection to a broker, if there is one.
     pub(crate) fn open(&self, broker: BrokerId, lane: Lane) -> Option<Connection> {
-        self.lock().as_ref()?.get(&(broker, lane))?.open()
+        let mut slots = self.lock();
+        let slot = slots.as_mut()?.get_mut(&(broker, lane))?;
+        slot.used_at = Instant::now();
+        slot.open()
+    }
+
+    /// Whether there is a connection to a broker. That is no use of it.
+    pub(crate) fn is_open(&self, broker: BrokerId, lane: Lane) -> bool {
+        self.lock().as_ref().and_then(|slots| slots.get(&(broker, lane))?.open()).is_some()
     }
 
     /// Takes in a connection that was made elsewhere, unless there is one already.
@@ -87,7 +103,10 @@ impl Pool {
             let (_, dial) = watch::channel(Dial::Open(connection.clone()));
             let mut pauses = self.backoff.pauses();
             let (address, pause) = (connection.address().clone(), pauses.next_pause());
-            slots.insert((broker, lane), Slot { address, dial, pause, pauses, _task: None });
+            let watch = expire(Weak::clone(&self.this), (broker, lane), self.idle_timeout);
+            let task = AbortOnDrop(tokio::spawn(watch).abort_handle());
+            let used_at = Instant::now();
+            slots.insert((broker, lane), Slot { address, dial, used_at, pause, pauses, _task: task });
         }
     }
 
@@ -113,24 +132,47 @@ impl Pool {
     fn dial(&self, broker: BrokerId, address: &BrokerAddress, lane: Lane) -> Result<watch::Receiver<Dial>> {
         let mut slots = self.lock();
         let slots = slots.as_mut().ok_or_else(|| Error::new(ErrorKind::Closed).with_unsent())?;
-        let before = slots.get(&(broker, lane)).filter(|slot| slot.address == *address);
-        if let Some(slot) = before.filter(|slot| slot.is_usable()) {
+        let mut before = slots.get_mut(&(broker, lane)).filter(|slot| slot.address == *address);
+        if let Some(slot) = before.as_mut().filter(|slot| slot.is_usable()) {
+            slot.used_at = Instant::now();
             return Ok(slot.dial.clone());
+        }
+        if before.as_ref().is_some_and(|slot| slot.was_open()) {
+            self.dialer.meter.reconnected();
         }
         // After a success the pauses begin anew.
         let pauses = before.filter(|slot| slot.has_failed()).map(|slot| slot.pauses.clone());
         let mut pauses = pauses.unwrap_or_else(|| self.backoff.pauses());
         let pause = pauses.next_pause();
-        let (task, dial) = self.spawn(address.clone());
-        let slot = Slot { address: address.clone(), dial: dial.clone(), pause, pauses, _task: Some(task) };
+        let (task, dial) = self.spawn((broker, lane), address.clone());
+        let used_at = Instant::now();
+        let slot = Slot { address: address.clone(), dial: dial.clone(), used_at, pause, pauses, _task: task };
         slots.insert((broker, lane), slot);
         Ok(dial)
     }
 
+    /// Lets go of a connection that nobody has used for long enough; it drains and closes. Returns when to look again.
+    fn expire(&self, key: (BrokerId, Lane)) -> Option<Instant> {
+        let mut slots = self.lock();
+        let slots = slots.as_mut()?;
+        let slot = slots.get_mut(&key)?;
+        let now = Instant::now();
+        if slot.is_in_use() {
+            slot.used_at = now;
+        }
+        let at = after(slot.used_at, self.idle_timeout);
+        if at > now {
+            return Some(at);
+        }
+        debug!(broker = %slot.address, lane = ?key.1, "closing an idle connection");
+        slots.remove(&key);
+        None
+    }
+
     /// Starts a dial, which the dialer's timeout bounds.
-    fn spawn(&self, address: BrokerAddress) -> (AbortOnDrop, watch::Receiver<Dial>) {
+    fn spawn(&self, key: (BrokerId, Lane), address: BrokerAddress) -> (AbortOnDrop, watch::Receiver<Dial>) {
         let (result, dial) = watch::channel(Dial::Pending);
-        let dialer = self.dialer.clone();
+        let (dialer, pool, idle) = (self.dialer.clone(), Weak::clone(&self.this), self.idle_timeout);
         let task = tokio::spawn(async move {
             let end = match dialer.dial_address(&address).await {
                 Ok(connection) => Dial::Open(connection),
@@ -139,7 +181,11 @@ impl Pool {
                     Dial::Failed { error, at: Instant::now() }
                 }
             };
+            let is_open = matches!(end, Dial::Open(_));
             result.send_replace(end);
+            if is_open {
+                expire(pool, key, idle).await;
+            }
         });
         (AbortOnDrop(task.abort_handle()), dial)
     }
@@ -173,6 +219,15 @@ impl Slot {
         matches!(&*self.dial.borrow(), Dial::Failed { .. })
     }
 
+    fn was_open(&self) -> bool {
+        matches!(&*self.dial.borrow(), Dial::Open(_))
+    }
+
+    /// Whether somebody holds the connection.
+    fn is_in_use(&self) -> bool {
+        matches!(&*self.dial.borrow(), Dial::Open(connection) if connection.is_shared())
+    }
+
     fn open(&self) -> Option<Connection> {
         match &*self.dial.borrow() {
             Dial::Open(connection) if !connection.is_closed() => Some(connection.clone()),
@@ -185,6 +240,22 @@ impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").finish_non_exhaustive()
     }
+}
+
+/// Looks after a connection until it is closed: sleeps for as long as it can at most be idle from now on.
+async fn expire(pool: Weak<Pool>, key: (BrokerId, Lane), idle: Duration) {
+    let mut at = after(Instant::now(), idle);
+    loop {
+        sleep_until(at).await;
+        match pool.upgrade().and_then(|pool| pool.expire(key)) {
+            Some(next) => at = next,
+            None => return,
+        }
+    }
+}
+
+fn after(from: Instant, duration: Duration) -> Instant {
+    Instant::from_std(later(from.into_std(), duration))
 }
 
 /// Ends a task with its owner.

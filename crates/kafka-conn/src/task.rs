@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use kafka_protocol::ApiKey;
 use kafka_protocol::versions::BrokerVersions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -17,6 +18,7 @@ use crate::connector::Stream;
 use crate::dialer::Dialer;
 use crate::driver::Driver;
 use crate::error::{Error, ErrorKind, Result};
+use crate::meter::Meter;
 use crate::session::{Call, Event, SaslConfig, Session, SessionConfig};
 
 /// What a handle asks of the task.
@@ -33,6 +35,9 @@ pub(crate) enum Command {
 pub(crate) struct Reply {
     /// Taken when the caller has been told.
     pub(crate) sender: Option<oneshot::Sender<Result<Bytes>>>,
+    pub(crate) api: ApiKey,
+    pub(crate) since: Instant,
+    pub(crate) meter: Meter,
     /// Held until the broker has answered, whether or not anybody waits for it: it bounds what is in flight.
     pub(crate) _slot: OwnedSemaphorePermit,
 }
@@ -41,6 +46,11 @@ impl Reply {
     /// The caller may be gone: then nobody wants to know.
     fn tell(&mut self, answer: Result<Bytes>) {
         if let Some(sender) = self.sender.take() {
+            let (elapsed, error) = (self.since.elapsed(), answer.as_ref().err());
+            self.meter.finished(self.api, elapsed, error);
+            if let Some(error) = error {
+                debug!(api = %self.api, ?elapsed, error = %format_args!("{error:#}"), "failed");
+            }
             let _gone = sender.send(answer);
         }
     }
@@ -75,6 +85,7 @@ pub(crate) async fn open(
         address: address.clone(),
         versions,
         call_timeout: dialer.call_timeout,
+        meter: dialer.meter.clone(),
         slots: Arc::new(Semaphore::new(slots)),
         end: OnceLock::new(),
     });

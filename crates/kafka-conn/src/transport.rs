@@ -24,6 +24,7 @@ use crate::metadata::{self, Refresh};
 use crate::pool::Pool;
 use crate::round_trip::{AnyRequest, RoundTrip, SendOptions, downcast};
 use crate::route::{Lane, Route};
+use crate::stats::Stats;
 
 /// How a [`Transport`] is made: `TransportConfig { bootstrap, ..TransportConfig::default() }`.
 #[derive(Clone, Debug)]
@@ -41,6 +42,10 @@ pub struct TransportConfig {
     /// How long a topic that no broker knows is asked for again: one that was just created takes a moment to be known
     /// everywhere. Default 5 s, within the timeout of the call.
     pub unknown_topic_timeout: Duration,
+    /// How long a shared connection that nobody uses stays open. Default 9 min (Java `connections.max.idle.ms`; kafka-go's
+    /// `IdleTimeout` is 30 s, which makes programs that do something every minute connect each time): a little less than
+    /// the 10 min after which brokers close it. [`Duration::MAX`] leaves that to them.
+    pub idle_timeout: Duration,
     /// Pauses between attempts, and between connections to one broker. Default 50 ms growing to 1 s, with jitter
     /// (`reconnect.backoff.ms`, `retry.backoff.ms`, each with `.max`).
     pub backoff: Backoff,
@@ -54,6 +59,7 @@ impl Default for TransportConfig {
             metadata_ttl: Duration::from_secs(300),
             topic_idle: Duration::from_secs(300),
             unknown_topic_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(540),
             backoff: Backoff::default(),
         }
     }
@@ -104,7 +110,7 @@ impl Transport {
         if config.bootstrap.is_empty() {
             return Err(Error::new(ErrorKind::InvalidConfig("no bootstrap address")));
         }
-        let pool = Arc::new(Pool::new(config.dialer.clone(), config.backoff.clone()));
+        let pool = Pool::new(config.dialer.clone(), config.backoff.clone(), config.idle_timeout);
         let metadata = metadata::start(&config, Arc::clone(&pool));
         let transport = Self { inner: Arc::new(Inner { config, pool, metadata, lookups: Lookups::default() }) };
         transport.refresh(&[]).await?;
@@ -124,6 +130,12 @@ impl Transport {
     /// How it was configured.
     pub fn config(&self) -> &TransportConfig {
         &self.inner.config
+    }
+
+    /// What its connections have done so far, the [`dedicated`](Self::dedicated) ones included: a few hundred loads of
+    /// counters, cheap enough for every second. A [`Dialer`] that several transports are made with counts for all.
+    pub fn stats(&self) -> Stats {
+        self.inner.config.dialer.meter.stats()
     }
 
     /// Asks for fresh metadata, with these topics among it, and waits for it. Calls at the same time share a request.

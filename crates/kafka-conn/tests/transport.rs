@@ -255,6 +255,70 @@ async fn a_leader_that_an_answer_names_is_used_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_nobody_uses_is_closed_after_a_while() {
+    let cluster = Cluster::new(&[(1, "one"), (2, "two")]);
+    let transport = cluster.connect("one").await;
+    let route = Route::Broker(BrokerId(2));
+    let idle = transport.config().idle_timeout;
+    let held = transport.connection(route, Lane::Produce).await.unwrap();
+    let second = Duration::from_secs(1);
+    tokio::time::sleep(idle - second).await;
+    transport.call(&MetadataRequest::default(), route).await.unwrap();
+    tokio::time::sleep(2 * second).await;
+    let stats = transport.stats();
+    assert_eq!((stats.connections_opened, stats.open_connections()), (3, 2), "that of the bootstrap broker");
+    tokio::time::sleep(2 * idle).await;
+    assert!(!held.is_closed(), "somebody has it");
+    assert_eq!(transport.stats().open_connections(), 1);
+    let again = transport.connection(route, Lane::Produce).await.unwrap();
+    assert_eq!(cluster.network.dials(), 3, "the same");
+    drop((held, again));
+    tokio::time::sleep(2 * idle + second).await;
+    assert_eq!(transport.stats().open_connections(), 0);
+    assert!(transport.call(&MetadataRequest::default(), route).await.is_ok(), "opened again when needed");
+    let stats = transport.stats();
+    assert_eq!((stats.connections_opened, stats.reconnects), (4, 0), "closed on purpose");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_transport_does_nothing() {
+    let cluster = Cluster::new(&[(1, "one")]);
+    let transport = cluster.connect("one").await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let before = transport.stats();
+    assert_eq!(before.open_connections(), 0);
+    tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+    assert_eq!(transport.stats(), before);
+    assert_eq!(cluster.network.dials(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happens_is_counted() {
+    let cluster = Cluster::new(&[(1, "one"), (2, "two")]);
+    cluster.set_brokers(&[(1, "one"), (2, "two"), (3, "down")]);
+    let transport = cluster.connect("one").await;
+    let request = MetadataRequest::default();
+    for _ in 0..5 {
+        transport.call(&request, Route::Broker(BrokerId(2))).await.unwrap();
+    }
+    assert!(transport.connection(Route::Broker(BrokerId(3)), Lane::General).await.is_err());
+    cluster.stop("two").await;
+    cluster.serve("two");
+    transport.call(&request, Route::Broker(BrokerId(2))).await.unwrap();
+    let stats = transport.stats();
+    assert_eq!((stats.connections_opened, stats.connections_closed, stats.dials_failed), (3, 1, 1));
+    assert_eq!(stats.reconnects, 1);
+    let metadata = stats.api(ApiKey::METADATA).unwrap();
+    assert_eq!((metadata.requests, metadata.responses, metadata.failures.total()), (7, 7, 0));
+    assert_eq!(metadata.latency.count(), 7);
+    assert!(stats.bytes_in > 7 * 4 && stats.bytes_out > 7 * 4, "{stats:?}");
+    cluster.on(ApiKey::METADATA, |_, _| Reply::Hangup);
+    assert!(transport.call(&request, Route::Broker(BrokerId(2))).await.is_err());
+    let stats = transport.stats();
+    assert_eq!(stats.api(ApiKey::METADATA).unwrap().failures.lost, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_snapshot_is_renewed_when_old_and_watched() {
     let cluster = Cluster::new(&[(1, "one")]);
     cluster.set_topic("t", &[1]);
@@ -358,7 +422,7 @@ async fn connections_to_brokers_that_left_are_closed() {
     transport.refresh(&[]).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1)).await;
     let after = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-    assert_eq!(after, before - 2, "the connection's task, and the scripted broker's");
+    assert_eq!(after, before - 3, "the connection's task, the one that looks after it, and the scripted broker's");
 }
 
 #[tokio::test(start_paused = true)]
