@@ -39,8 +39,7 @@ async fn main() -> Result<()> {
     let connection = transport.connection(Route::Any, Lane::General).await?;
     let (api_key, version) = (ApiKey::METADATA, 1);
     let mut body = BytesMut::new();
-    kafka_protocol::messages::metadata::MetadataRequest { topics: None, ..Default::default() }
-        .encode(version, &mut body)?;
+    MetadataRequest { topics: None, ..MetadataRequest::default() }.encode(version, &mut body)?;
     let answer =
         connection.call_raw(RawRequest { api_key, version, body: body.into() }, CallOptions::default()).await?;
     println!("{} bytes of answer", answer.body.len());
