@@ -1,6 +1,8 @@
 //! Connections to Kafka brokers: first one, then all of a cluster, with metadata and routing.
 //!
 //! ```text
+//!  Client ── RoundTrip: requests that belong to several brokers, taken apart and put together
+//!     ▼
 //!  Transport ──── Route ───► pool: per broker one connection for Produce, one for the rest
 //!     │  ▲                     │ Dialer: Connector (TCP, memory, …) → stream → handshake
 //!     │  │ watch               ▼
@@ -14,9 +16,17 @@
 //! A request is encoded by its caller, framed by the [`Session`](session::Session), and written by the task that owns the
 //! socket. A frame that comes back answers the oldest request in flight; its caller decodes it.
 //!
-//! This crate never keeps the state of a consumer group, never batches records in the background, never retries a
-//! request that may have taken effect, and never waits without a bound. Modules marked "Sans-IO" hold the rules as
+//! This crate never keeps the state of a consumer group, never batches records in the background, never repeats a
+//! request that may have changed something, and never waits without a bound. Modules marked "Sans-IO" hold the rules as
 //! plain values that take the time and bytes and say what to do: no socket, no clock, no task.
+//!
+//! # Features of the client
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `produce`, `fetch`, `group`, `transaction`, `admin`, `share`, `streams`, `telemetry` | [`Client`] takes these requests apart and merges their answers; the messages come with it |
+//! | `client` | all of these |
+//! | `metrics` | what a [`Meter`] counts goes to the recorder of the `metrics` crate, too |
 
 mod abort;
 mod acks;

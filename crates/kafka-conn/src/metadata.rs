@@ -111,9 +111,14 @@ impl Task {
             let result = self.fetch().await;
             match &result {
                 Ok(_) => self.retries = None,
-                Err(error) => {
+                Err(error) if error.is_retriable() => {
                     debug!(%error, "no metadata");
                     self.retries.get_or_insert_with(|| self.config.backoff.pauses());
+                }
+                // Such as bad credentials, which accounts are locked for where they come again and again.
+                Err(error) => {
+                    debug!(%error, "no metadata, and soon there will be none");
+                    self.retries = None;
                 }
             }
             for waiting in self.waiting.drain(..) {
@@ -204,6 +209,10 @@ impl Task {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
+            // What one broker of the cluster does not let in, none will.
+            if error.is_authentication() {
+                return Err(error);
+            }
             if error.code() == Some(ErrorCode::REBOOTSTRAP_REQUIRED) {
                 debug!(%error, "starting over from the bootstrap addresses");
                 self.pool.retain(|_| false);

@@ -105,7 +105,8 @@ impl Transport {
     ///
     /// # Errors
     /// [`InvalidConfig`](ErrorKind::InvalidConfig) without bootstrap addresses; where none of them can be reached, the
-    /// last one's error, if it is the only one, else [`NoBroker`](ErrorKind::NoBroker) with it as the source.
+    /// last one's error, if it is the only one, else [`NoBroker`](ErrorKind::NoBroker) with it as the source. Who is not
+    /// let in by one of them ([`is_authentication`](Error::is_authentication)) asks no other.
     pub async fn connect(config: TransportConfig) -> Result<Self> {
         if config.bootstrap.is_empty() {
             return Err(Error::new(ErrorKind::InvalidConfig("no bootstrap address")));

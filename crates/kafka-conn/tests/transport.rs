@@ -3,7 +3,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -352,6 +352,46 @@ async fn the_last_handle_closes_everything() {
     while alive() > 1 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// Lets nobody in.
+#[derive(Debug, Default)]
+struct Strict {
+    network: Network,
+    attempts: AtomicUsize,
+    is_strict: AtomicBool,
+}
+
+#[async_trait]
+impl Connector for Strict {
+    async fn connect(&self, address: &BrokerAddress, options: &ConnectOptions) -> Result<Box<dyn Stream>, Error> {
+        self.attempts.fetch_add(1, Ordering::SeqCst);
+        if self.is_strict.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::SaslNotEnabled));
+        }
+        self.network.connect(address, options).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_let_in_does_not_knock_again_and_again() {
+    let cluster = Cluster::new(&[(1, "one"), (2, "two"), (3, "three")]);
+    cluster.set_topic("t", &[1]);
+    let strict = Arc::new(Strict { network: cluster.network.clone(), ..Strict::default() });
+    let mut config = cluster.config("one,two,three");
+    config.dialer.connector = Arc::clone(&strict) as Arc<dyn Connector>;
+    let transport = Transport::connect(config.clone()).await.unwrap();
+    transport.leader("t", 0).await.unwrap();
+    strict.is_strict.store(true, Ordering::SeqCst);
+    let error = Transport::connect(config).await.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::SaslNotEnabled, "itself, not that there is no broker");
+    assert_eq!(strict.attempts.swap(0, Ordering::SeqCst), 2, "one of the three was asked");
+    for host in ["one", "two", "three"] {
+        cluster.stop(host).await;
+    }
+    tokio::time::sleep(Duration::from_secs(310)).await;
+    let knocks = strict.attempts.load(Ordering::SeqCst);
+    assert!((1..3).contains(&knocks), "{knocks} times for metadata that is old");
 }
 
 /// Never gets anywhere with the host `slow`; panics, as it must not, the first time that it is asked for `broken`.
