@@ -105,7 +105,9 @@ fn client_config(config: &TlsConfig, files: &[Secret]) -> Result<ClientConfig> {
             let key = private_key(certificate, next()?)?;
             builder.with_client_auth_cert(chain, key).map_err(|error| {
                 let what = match error {
-                    rustls::Error::InconsistentKeys(_) => "the client's certificate and private key do not belong together",
+                    rustls::Error::InconsistentKeys(_) => {
+                        "the client's certificate and private key do not belong together"
+                    }
                     _ => "the client's certificate or private key cannot be used",
                 };
                 invalid(what).with_source(error)
