@@ -211,6 +211,11 @@ impl Error {
         self.change(|inner| inner.unsent = true)
     }
 
+    /// Of two failures to reach brokers, the one that tells more: that one of them refuses us, or else the latest.
+    pub(crate) fn telling(before: Option<Self>, latest: Self) -> Self {
+        before.filter(Self::is_authentication).unwrap_or(latest)
+    }
+
     fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self

@@ -16,6 +16,22 @@
 //! A request is encoded by its caller, framed by the [`Session`](session::Session), and written by the task that owns the
 //! socket. A frame that comes back answers the oldest request in flight; its caller decodes it.
 //!
+//! A [`Dialer`] says how connections come about: `Tls` encrypts them, a [`Mechanism`](sasl::Mechanism) authenticates
+//! them, a [`Connector`] and a [`Resolver`] may replace TCP and DNS.
+//!
+//! # Features
+//!
+//! The codecs of [`Conn`] (`gzip`, `snappy`, `lz4`, `zstd`) are on by default, the others are not.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `tls` | TLS, with ring for its cryptography |
+//! | `tls-aws-lc-rs` | TLS, with aws-lc-rs; where both are on, this one is used |
+//! | `tls-no-provider` | TLS for those who bring a `rustls::ClientConfig` |
+//! | `tls-system-roots` | trust in the authorities that this machine trusts |
+//! | `tls-web-roots` | trust in the authorities that Mozilla trusts, compiled in |
+//! | `client` | all requests that [`Client`] can take apart and merge; parts of it by the names of kafka-protocol's features |
+//!
 //! This crate never keeps the state of a consumer group, never batches records in the background, never repeats a
 //! request that may have changed something, and never waits without a bound. Modules marked "Sans-IO" hold the rules as
 //! plain values that take the time and bytes and say what to do: no socket, no clock, no task.

@@ -218,7 +218,7 @@ impl Task {
                 self.pool.retain(|_| false);
                 candidates.retain(|candidate| matches!(candidate, Candidate::Bootstrap(_)));
             }
-            last = Some(error);
+            last = Some(Error::telling(last, error));
         }
         Err(match last {
             // One that no other attempt would change says more than that nobody was there.

@@ -177,7 +177,7 @@ impl Pool {
             let end = match dialer.dial_address(&address).await {
                 Ok(connection) => Dial::Open(connection),
                 Err(error) => {
-                    debug!(broker = %address, %error, "cannot connect");
+                    debug!(broker = %address, error = %format_args!("{error:#}"), "cannot connect");
                     Dial::Failed { error, at: Instant::now() }
                 }
             };

@@ -105,13 +105,15 @@ impl Transport {
             let until = share(now.into_std(), deadline.into_std(), count - index, MIN_SHARE);
             match self.pool().connection(broker.id, &broker.address, lane, until.into()).await {
                 Ok(connection) => return Ok(connection),
-                Err(error) => last = Some(error),
+                Err(error) => last = Some(Error::telling(last, error)),
             }
         }
         // Every broker that is known is gone: the metadata task starts over from the bootstrap addresses.
         self.request_refresh_of_brokers();
         let error = Error::new(ErrorKind::NoBroker).with_unsent();
         Err(match last {
+            // No other attempt would change it.
+            Some(last) if last.is_authentication() => last,
             Some(last) => error.with_source(last),
             None => error,
         })

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kafka_conn::sasl::{Exchange, Mechanism, OAuthBearer, Plain, Reply, SaslError, Scram, ScramHash, Token};
-use kafka_conn::{BrokerAddress, CallOptions, Connection, Dialer, Error, ErrorKind, Secret, Step};
+use kafka_conn::{
+    BrokerAddress, CallOptions, Connection, Dialer, Error, ErrorKind, Secret, Step, Transport, TransportConfig,
+};
 use kafka_protocol::ApiKey;
 use kafka_protocol::messages::metadata::MetadataRequest;
 use kafka_protocol::messages::sasl_handshake::SaslHandshakeResponse;
@@ -75,6 +77,21 @@ async fn each_mechanism_authenticates_and_is_refused() {
     let broker = Broker::new("OAUTHBEARER", "token");
     call(&dial(&broker, bearer("token")).await.unwrap()).await;
     assert_refused(&dial(&broker, bearer("wrong")).await.unwrap_err(), "invalid_token");
+}
+
+/// A password does not become right by being sent again: each broker is asked once, and the answer is final, even where
+/// another broker is merely down.
+#[tokio::test(start_paused = true)]
+async fn a_wrong_password_is_not_tried_in_a_loop() {
+    for bootstrap in ["broker", "broker,away", "away,broker"] {
+        let network = start(&Broker::new("PLAIN", "password"));
+        let dialer = dialer(&network, plain("wrong"));
+        let bootstrap = BrokerAddress::parse_list(bootstrap).unwrap();
+        let brokers = bootstrap.len();
+        let error = Transport::connect(TransportConfig { bootstrap, dialer, ..TransportConfig::default() });
+        assert_refused(&error.await.unwrap_err(), "Invalid username or password");
+        assert_eq!(network.dials(), brokers);
+    }
 }
 
 #[tokio::test(start_paused = true)]
