@@ -76,7 +76,7 @@ pub(super) fn rows() -> Vec<Row> {
     ]
 }
 
-fn request() -> MetadataRequest {
+pub(super) fn request() -> MetadataRequest {
     // Unlike what `check` asks for.
     let topic = MetadataRequestTopic { name: Some("another".into()), ..Default::default() };
     MetadataRequest { topics: Some(vec![topic]), allow_auto_topic_creation: false, ..Default::default() }
@@ -89,7 +89,7 @@ fn raw() -> RawRequest {
 }
 
 /// Writes a message to partition 1 of `t`, with `acks=0`.
-fn unacknowledged() -> ProduceRequest {
+pub(super) fn unacknowledged() -> ProduceRequest {
     let mut builder = BatchBuilder::new(BatchOptions::default());
     builder.append(0, None, Some(b"x"), []).unwrap();
     let records: Bytes = builder.seal(&mut Compressor::default()).unwrap();
@@ -99,7 +99,7 @@ fn unacknowledged() -> ProduceRequest {
 }
 
 /// What was polled once is sent whole, once.
-async fn check_sent(polls: usize, brokers: &super::Brokers, connection: Connection) {
+pub(super) async fn check_sent(polls: usize, brokers: &super::Brokers, connection: Connection) {
     check(brokers, connection).await;
     assert_eq!(brokers.state().topics["t"][1].end, i64::from(polls > 0));
 }

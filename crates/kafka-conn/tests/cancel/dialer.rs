@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use kafka_conn::{ConnectOptions, Connector, Dialer, LookupOptions, Result, Stream, TcpConnector};
+use kafka_conn::{
+    ConnectOptions, Connector, Dialer, LookupOptions, Resolver, Result, Stream, SystemResolver, TcpConnector,
+};
 use tokio::net::TcpListener;
 
 use super::{Clock, Row, check, dropped_after, row};
@@ -62,6 +64,12 @@ pub(super) fn rows() -> Vec<Row> {
             let (brokers, dialer) = dialer();
             let completed = dropped_after(polls, dialer.lookup_partitions("one", "t")).await.is_some();
             check_dialer(&brokers, &dialer).await;
+            completed
+        }),
+        row!("Resolver::resolve", Clock::Real, |polls| {
+            let resolver = SystemResolver::default();
+            let completed = dropped_after(polls, resolver.resolve("localhost", 9092)).await.is_some();
+            assert!(!resolver.resolve("localhost", 9092).await.unwrap().is_empty());
             completed
         }),
         row!("Connector::connect", Clock::Real, |polls| {

@@ -13,10 +13,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod client;
 mod conn;
 mod connection;
 mod dialer;
 mod inventory;
+mod sasl;
 mod transport;
 
 use std::collections::BTreeSet;
@@ -59,6 +61,8 @@ fn rows() -> Vec<Row> {
     rows.extend(conn::rows());
     rows.extend(dialer::rows());
     rows.extend(transport::rows());
+    rows.extend(client::rows());
+    rows.extend(sasl::rows());
     rows
 }
 

@@ -85,7 +85,7 @@ fn config(brokers: &Brokers) -> TransportConfig {
     TransportConfig { bootstrap: vec!["one".parse().unwrap()], dialer: brokers.dialer(), ..TransportConfig::default() }
 }
 
-async fn connect() -> (Brokers, Transport) {
+pub(super) async fn connect() -> (Brokers, Transport) {
     let brokers = Brokers::one();
     let transport = Transport::connect(config(&brokers)).await.unwrap();
     (brokers, transport)
@@ -97,7 +97,7 @@ fn request(topic: &str) -> MetadataRequest {
 }
 
 /// Calls get the answers to them, leaders are found, and nothing is left open.
-async fn check_transport(brokers: &Brokers, transport: Transport) {
+pub(super) async fn check_transport(brokers: &Brokers, transport: Transport) {
     let request = request("t");
     let (answer, leader) = tokio::join!(transport.call(&request, Route::Any), transport.leader("t", 0));
     assert_eq!(answer.unwrap().topics[0].partitions.len(), 2);
