@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::address::BrokerAddress;
 use crate::call::{CallOptions, RawRequest, RawResponse};
+use crate::connector::SocketAddresses;
 use crate::deadline::later;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::meter::Meter;
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) versions: Arc<BrokerVersions>,
     pub(crate) call_timeout: Duration,
     pub(crate) meter: Meter,
+    /// Set once, where there is a socket.
+    pub(crate) socket: OnceLock<SocketAddresses>,
     /// A permit per call in flight.
     pub(crate) slots: Arc<Semaphore>,
     /// Why the connection is gone; set before `slots` is closed.
@@ -157,6 +160,18 @@ impl Connection {
     /// The broker's address, as it was dialled.
     pub fn address(&self) -> &BrokerAddress {
         &self.shared.address
+    }
+
+    /// The addresses of the socket; `None` where the [`Connector`](crate::Connector) opened none, or does not
+    /// [tell](crate::ConnectOptions::tell_addresses).
+    pub fn socket_addresses(&self) -> Option<SocketAddresses> {
+        self.shared.socket.get().copied()
+    }
+
+    pub(crate) fn set_socket_addresses(&self, addresses: Option<SocketAddresses>) {
+        if let Some(addresses) = addresses {
+            let _only_once = self.shared.socket.set(addresses);
+        }
     }
 
     /// How long a call waits for its answer unless it says otherwise.

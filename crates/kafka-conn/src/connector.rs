@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -59,6 +59,26 @@ pub struct ConnectOptions {
     pub resolver: Arc<dyn Resolver>,
     /// How long an address has before the next one is tried beside it.
     pub fallback_delay: Duration,
+    /// What the connector tells of the socket.
+    pub(crate) addresses: Arc<OnceLock<SocketAddresses>>,
+}
+
+impl ConnectOptions {
+    /// Tells the addresses of the socket that was opened, for
+    /// [`Connection::socket_addresses`](crate::Connection::socket_addresses): for connectors that open one. The first
+    /// word counts.
+    pub fn tell_addresses(&self, addresses: SocketAddresses) {
+        let _later_words = self.addresses.set(addresses);
+    }
+}
+
+/// The two ends of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SocketAddresses {
+    /// This side's.
+    pub local: SocketAddr,
+    /// The broker's, or that of what stands before it.
+    pub remote: SocketAddr,
 }
 
 /// Both directions of a connection. Everything that can be one is one.
@@ -128,6 +148,9 @@ impl Connector for TcpConnector {
         match timeout_at(options.deadline, race(addresses, options.fallback_delay)).await {
             Ok(Ok(stream)) => {
                 configure(&stream, options).map_err(|error| Error::connect(address, error))?;
+                if let (Ok(local), Ok(remote)) = (stream.local_addr(), stream.peer_addr()) {
+                    options.tell_addresses(SocketAddresses { local, remote });
+                }
                 Ok(Box::new(stream))
             }
             Ok(Err(error)) => Err(Error::connect(address, error)),

@@ -19,8 +19,8 @@ pub struct LookupOptions {
     pub allow_auto_topic_creation: bool,
 }
 
-/// Looking up partitions. Nothing here waits longer than the dialer's [`timeout`](Dialer::timeout), whether or not there
-/// is such a topic.
+/// Looking up partitions. Nothing here waits longer than the dialer's [`timeout`](Dialer::timeout), nor beyond its
+/// [`deadline`](Dialer::deadline), whether or not there is such a topic.
 ///
 /// **Cancel safety:** dropping a future closes whatever was opened.
 impl Dialer {
@@ -105,7 +105,8 @@ struct Lookup<'a> {
 
 impl<'a> Lookup<'a> {
     async fn begin(dialer: &'a Dialer, address: &str) -> Result<Self> {
-        let deadline = Instant::from_std(later(Instant::now().into_std(), dialer.timeout));
+        let end = Instant::from_std(later(Instant::now().into_std(), dialer.timeout));
+        let deadline = dialer.deadline.map_or(end, |deadline| deadline.min(end));
         let broker = Conn::new(dialer.dial(address).await?);
         Ok(Self { dialer, broker, deadline, pauses: Backoff::default().pauses() })
     }

@@ -108,6 +108,7 @@ impl Dialer {
             keep_alive: self.keep_alive,
             resolver: Arc::clone(&self.resolver),
             fallback_delay: self.fallback_delay,
+            addresses: Arc::default(),
         };
         let stream = timeout_at(deadline, self.connector.connect(address, &options));
         let stream = stream.await.unwrap_or_else(|_| Err(late(Step::Connect)));
@@ -117,7 +118,9 @@ impl Dialer {
         let stream = timeout_at(deadline, self.encrypt(address, stream));
         let stream = stream.await.unwrap_or_else(|_| Err(late(Step::TlsHandshake)));
         let stream = stream.map_err(|error| error.with_broker(address).with_unsent())?;
-        task::open(self, address, stream, deadline).await
+        let connection = task::open(self, address, stream, deadline).await?;
+        connection.set_socket_addresses(options.addresses.get().copied());
+        Ok(connection)
     }
 
     #[cfg(feature = "tls-no-provider")]

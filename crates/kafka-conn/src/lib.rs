@@ -89,7 +89,7 @@ pub use client::{Answer, Client, Failure, Item, Routing};
 pub use cluster::{Broker, BrokerId, Cluster, LeaderHint, Partition, Topic};
 pub use conn::{Batch, Conn, PartitionInfo, ReadBatchConfig, TopicOutcome, Whence, Written};
 pub use connection::{Connection, PendingResponse};
-pub use connector::{ConnectOptions, Connector, Resolver, Stream, SystemResolver, TcpConnector};
+pub use connector::{ConnectOptions, Connector, Resolver, SocketAddresses, Stream, SystemResolver, TcpConnector};
 pub use coordinator::CoordinatorKind;
 pub use dial::LookupOptions;
 pub use dialer::{ConnectionLimits, Dialer};

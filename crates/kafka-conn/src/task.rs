@@ -86,6 +86,7 @@ pub(crate) async fn open(
         versions,
         call_timeout: dialer.call_timeout,
         meter: dialer.meter.clone(),
+        socket: OnceLock::new(),
         slots: Arc::new(Semaphore::new(slots)),
         end: OnceLock::new(),
     });

@@ -46,6 +46,7 @@ async fn what_is_written_is_read() {
     let brokers = Brokers::one();
     let mut conn = connect(&brokers).await;
     assert_eq!((conn.topic(), conn.partition(), conn.address().host()), (Some("t"), Some(0), "one"));
+    assert_eq!((conn.local_addr(), conn.remote_addr()), (None, None), "a stream in memory is no socket");
     let full = Message {
         topic: "t".into(),
         key: Some("key".into()),

@@ -87,6 +87,16 @@ async fn nothing_waits_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_dialers_deadline_counts_where_it_is_nearer() {
+    let (_brokers, mut dialer) = two();
+    let begin = Instant::now();
+    dialer.deadline = Some(begin + Duration::from_secs(4));
+    let error = dialer.lookup_partition("one", "missing", 0).await.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::UnknownTopic, "{error}");
+    assert!(begin.elapsed() <= Duration::from_secs(4));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_comes_in_time_is_found() {
     let (brokers, dialer) = two();
     let (found, _) = tokio::join!(dialer.dial_leader("one", "soon", 0), async {

@@ -134,6 +134,8 @@ async fn one_call(peers: &Peers, peer: Peer) -> Result<(), Error> {
     let timeout = if peer.stalls() { SHORT } else { PLENTY };
     let dialer = Dialer { timeout, call_timeout: timeout, ..Dialer::default() };
     let connection: Connection = dialer.dial_address(peers.address(peer)).await?;
+    let remote = connection.socket_addresses().expect("a socket has addresses").remote;
+    assert_eq!(remote.port(), peers.address(peer).port());
     connection.call(&MetadataRequest::default()).await?;
     connection.close().await;
     Ok(())

@@ -297,6 +297,8 @@ async fn topics(target: &Target) -> Result<(), Failure> {
     let versions = conn.api_versions().await?;
     let fetch = versions.of(ApiKey::FETCH);
     check(fetch == conn.connection().versions(ApiKey::FETCH) && fetch.max >= 12, || format!("Fetch {fetch}"))?;
+    let ends = (conn.local_addr(), conn.remote_addr().map(|address| address.to_string()));
+    check(ends.0.is_some() && ends.1.as_deref() == Some(any(target)), || format!("socket {ends:?}"))?;
     let controller = conn.controller().await?;
     let brokers = conn.brokers().await?;
     check(brokers.contains(&controller), || format!("{controller:?} is none of {brokers:?}"))?;

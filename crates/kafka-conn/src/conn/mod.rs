@@ -18,6 +18,7 @@ mod topics;
 mod write;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use kafka_protocol::Request;
@@ -131,6 +132,16 @@ impl Conn {
     /// The broker's address, as it was dialled.
     pub fn address(&self) -> &BrokerAddress {
         self.connection.address()
+    }
+
+    /// This side's address of the socket, where there is one.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.connection.socket_addresses().map(|addresses| addresses.local)
+    }
+
+    /// The broker's address of the socket, where there is one; [`address`](Self::address) is as it was dialled.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.connection.socket_addresses().map(|addresses| addresses.remote)
     }
 
     /// When all calls have to be over; `None`, the default, for never (kafka-go `SetDeadline`).

@@ -46,8 +46,9 @@ impl Conn {
     /// # fn example(conn: &mut kafka_conn::Conn) -> kafka_conn::Result<()> {
     /// use kafka_conn::Whence;
     ///
-    /// conn.seek_unchecked(0, Whence::End)?; // what is written from the next read on
-    /// conn.seek_unchecked(10, Whence::Current)?; // kept as "10 before the end, backwards": see offset()
+    /// // Where the log ends when the next read begins.
+    /// conn.seek_unchecked(0, Whence::End)?;
+    /// assert_eq!(conn.offset(), (0, Whence::End));
     /// # Ok(())
     /// # }
     /// ```
