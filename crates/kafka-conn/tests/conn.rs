@@ -115,7 +115,7 @@ async fn a_refused_write_says_what_the_broker_says() {
     brokers.change(|state| state.refusals.insert(ApiKey::PRODUCE, (ErrorCode::INVALID_RECORD, 1)));
     let error = conn.write_messages(&[text("a")]).await.unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::INVALID_RECORD));
-    let said = error.to_string();
+    let said = format!("{error:#}");
     assert!(said.contains("broker one:9092") && said.contains("no\\nreason"), "{said}");
     assert!(conn.write_messages(&[text("a")]).await.is_ok(), "the connection goes on");
 }
@@ -534,7 +534,8 @@ async fn topics_are_created_and_deleted_with_an_outcome_each() {
     assert!(outcomes[0].result.is_ok() && outcomes[2].result.is_ok(), "one that is there counts as created");
     let error = outcomes[1].result.as_ref().unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::INVALID_PARTITIONS));
-    assert!(error.to_string().contains("topic \"bad\"") && error.to_string().contains("as I said"), "{error}");
+    let said = format!("{error:#}");
+    assert!(said.contains("topic \"bad\"") && said.contains("as I said"), "{said}");
     assert_eq!(brokers.state().topics["new"].len(), 2);
 
     let outcomes = conn.delete_topics(&["new", "never"]).await.unwrap();
