@@ -35,6 +35,7 @@ mod builder;
 mod cluster;
 pub mod core;
 mod fault;
+mod group;
 mod log;
 mod sasl;
 mod shell;

@@ -65,8 +65,8 @@ struct LongPoll {
 }
 
 impl Wait for LongPoll {
-    fn deadline(&self) -> Instant {
-        self.deadline
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.deadline)
     }
 
     fn poll(&mut self, state: &mut State, call: &mut Call) -> Option<Reply> {

@@ -239,8 +239,8 @@ struct Awaited {
 }
 
 impl Wait for Replication {
-    fn deadline(&self) -> Instant {
-        self.deadline
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.deadline)
     }
 
     fn poll(&mut self, state: &mut State, call: &mut Call) -> Option<Reply> {

@@ -9,20 +9,30 @@ use bytes::BytesMut;
 use kafka_protocol::messages::api_versions::ApiVersionsResponse;
 use kafka_protocol::messages::create_partitions::CreatePartitionsResponse;
 use kafka_protocol::messages::create_topics::CreateTopicsResponse;
+use kafka_protocol::messages::delete_groups::DeleteGroupsResponse;
 use kafka_protocol::messages::delete_records::DeleteRecordsResponse;
 use kafka_protocol::messages::delete_topics::DeleteTopicsResponse;
 use kafka_protocol::messages::describe_cluster::DescribeClusterResponse;
 use kafka_protocol::messages::describe_configs::DescribeConfigsResponse;
+use kafka_protocol::messages::describe_groups::DescribeGroupsResponse;
 use kafka_protocol::messages::fetch::FetchResponse;
 use kafka_protocol::messages::find_coordinator::FindCoordinatorResponse;
+use kafka_protocol::messages::heartbeat::HeartbeatResponse;
 use kafka_protocol::messages::incremental_alter_configs::IncrementalAlterConfigsResponse;
 use kafka_protocol::messages::init_producer_id::InitProducerIdResponse;
+use kafka_protocol::messages::join_group::JoinGroupResponse;
+use kafka_protocol::messages::leave_group::LeaveGroupResponse;
+use kafka_protocol::messages::list_groups::ListGroupsResponse;
 use kafka_protocol::messages::list_offsets::ListOffsetsResponse;
 use kafka_protocol::messages::metadata::MetadataResponse;
+use kafka_protocol::messages::offset_commit::OffsetCommitResponse;
+use kafka_protocol::messages::offset_delete::OffsetDeleteResponse;
+use kafka_protocol::messages::offset_fetch::OffsetFetchResponse;
 use kafka_protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochResponse;
 use kafka_protocol::messages::produce::ProduceResponse;
 use kafka_protocol::messages::sasl_authenticate::SaslAuthenticateResponse;
 use kafka_protocol::messages::sasl_handshake::SaslHandshakeResponse;
+use kafka_protocol::messages::sync_group::SyncGroupResponse;
 use kafka_protocol::{AnyMessage, EncodeError, Message};
 
 use crate::core::Call;
@@ -47,8 +57,8 @@ impl<A: Answer + 'static> From<A> for Reply {
 
 /// A request that is not answered yet: it is asked again whenever something happened, and at its deadline.
 pub(crate) trait Wait: fmt::Debug + Send {
-    /// When it ends in any case.
-    fn deadline(&self) -> Instant;
+    /// When it ends in any case, if that is for itself to say.
+    fn deadline(&self) -> Option<Instant>;
 
     /// The answer, if it is time for it.
     fn poll(&mut self, state: &mut State, call: &mut Call) -> Option<Reply>;
@@ -80,18 +90,28 @@ answers!(
     ApiVersionsResponse,
     CreatePartitionsResponse,
     CreateTopicsResponse,
+    DeleteGroupsResponse,
     DeleteRecordsResponse,
     DeleteTopicsResponse,
     DescribeClusterResponse,
     DescribeConfigsResponse,
+    DescribeGroupsResponse,
     FetchResponse,
     FindCoordinatorResponse,
+    HeartbeatResponse,
     IncrementalAlterConfigsResponse,
     InitProducerIdResponse,
+    JoinGroupResponse,
+    LeaveGroupResponse,
+    ListGroupsResponse,
     ListOffsetsResponse,
     MetadataResponse,
+    OffsetCommitResponse,
+    OffsetDeleteResponse,
+    OffsetFetchResponse,
     OffsetForLeaderEpochResponse,
     ProduceResponse,
+    SyncGroupResponse,
 );
 
 macro_rules! unthrottled_answers {

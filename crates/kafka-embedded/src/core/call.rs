@@ -14,7 +14,6 @@ pub(crate) struct Call {
     pub(crate) version: i16,
     pub(crate) correlation_id: i32,
     pub(crate) client_id: SmolStr,
-    #[allow(dead_code, reason = "groups name it")]
     pub(crate) client_host: SmolStr,
     /// The broker that was asked.
     pub(crate) broker: i32,

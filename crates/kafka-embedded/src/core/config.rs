@@ -31,6 +31,10 @@ pub struct Config {
     /// How long the first members of an empty group wait for more (`group.initial.rebalance.delay.ms`). Default zero;
     /// Kafka's is 3 s.
     pub initial_rebalance_delay: Duration,
+    /// The shortest session timeout of a group's member (`group.min.session.timeout.ms`). Default 6 s.
+    pub min_session_timeout: Duration,
+    /// The longest session timeout of a group's member (`group.max.session.timeout.ms`). Default 30 min.
+    pub max_session_timeout: Duration,
     /// What the cluster's own choices are made from: topic ids, session ids, shares of faults. Default 0.
     pub seed: u64,
     /// The wall clock when the cluster starts, in milliseconds since 1970: what log-append times count from.
@@ -54,6 +58,8 @@ impl Default for Config {
             replica_lag_time: Duration::from_secs(30),
             rack_aware_reads: true,
             initial_rebalance_delay: Duration::ZERO,
+            min_session_timeout: Duration::from_secs(6),
+            max_session_timeout: Duration::from_secs(1_800),
             seed: 0,
             start_time_ms: 1_767_225_600_000,
             sasl: None,

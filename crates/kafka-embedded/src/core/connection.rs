@@ -53,7 +53,7 @@ impl Connection {
         match &self.activity {
             Activity::Idle | Activity::Stalled => None,
             Activity::Held(_) => self.muted_until,
-            Activity::Waiting(_, wait) => Some(wait.deadline()),
+            Activity::Waiting(_, wait) => wait.deadline(),
             Activity::Delayed { until, .. } => Some(*until),
         }
     }

@@ -144,9 +144,7 @@ impl Core {
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
-        if self.state.poll_timeout().is_some_and(|at| at <= now) {
-            self.state.replicate_all();
-        }
+        self.state.handle_timeout();
         let due: Vec<_> = self.connections.iter().filter(|(_, known)| known.is_due(now)).map(|(id, _)| *id).collect();
         due.into_iter().for_each(|id| self.resume(id));
         self.settle();
@@ -276,7 +274,7 @@ impl Core {
     fn finish(&mut self, id: ConnectionId, pending: Box<Pending>, reply: Reply) {
         let frame = match reply {
             Reply::Wait(wait) => {
-                let at_once = wait.deadline() <= self.state.now;
+                let at_once = wait.deadline().is_some_and(|at| at <= self.state.now);
                 self.put_back(id, Activity::Waiting(pending, wait));
                 if at_once {
                     self.resume(id);

@@ -24,6 +24,7 @@ pub(crate) use partition::Partition;
 pub(crate) use topic::{NewTopic, Topic, TopicError, check_name};
 
 use crate::core::Config;
+use crate::group::Groups;
 
 /// The state of a cluster.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub(crate) struct State {
     pub(crate) now: Instant,
     pub(crate) brokers: BTreeMap<i32, Broker>,
     pub(crate) topics: BTreeMap<SmolStr, Topic>,
+    pub(crate) groups: Groups,
     /// Coordinators that were moved: key type and key.
     pub(crate) coordinators: BTreeMap<(i8, SmolStr), i32>,
     pub(crate) next_producer_id: i64,
@@ -59,6 +61,7 @@ impl State {
             started: now,
             now,
             topics: BTreeMap::new(),
+            groups: Groups::default(),
             coordinators: BTreeMap::new(),
             next_producer_id: 1_000,
             rng: Rng::with_seed(config.seed),
@@ -159,8 +162,21 @@ impl State {
         self.topics.values().flat_map(of).collect()
     }
 
-    /// When a lagging replica leaves the in-sync ones.
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.groups.poll_timeout().into_iter().chain(self.lag_deadline()).min()
+    }
+
+    /// Lets time pass: for silent members of groups, and for replicas that lag.
+    pub(crate) fn handle_timeout(&mut self) {
+        self.changed |= self.groups.handle_timeout(self.now);
+        if self.lag_deadline().is_some_and(|at| at <= self.now) {
+            self.replicate_all();
+        }
+    }
+
+    /// When a lagging replica leaves the in-sync ones.
+    fn lag_deadline(&self) -> Option<Instant> {
         if !self.brokers.values().any(|broker| broker.lags) {
             return None;
         }

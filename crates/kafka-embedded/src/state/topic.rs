@@ -95,6 +95,7 @@ impl State {
     /// Deletes a topic and all that is in it.
     pub(crate) fn delete_topic(&mut self, name: &str) -> Option<Uuid> {
         let topic = self.topics.remove(name)?;
+        self.groups.forget_topic(name);
         self.changed = true;
         Some(topic.id)
     }
