@@ -37,7 +37,7 @@ pub(crate) fn handle(state: &mut State, call: &mut Call, request: OffsetCommitRe
 }
 
 /// Whether who asks may commit: a member of this generation, or anybody where the group has no members.
-fn check(state: &mut State, call: &mut Call, request: &OffsetCommitRequest) -> Result<(), ErrorCode> {
+fn check(state: &mut State, call: &Call, request: &OffsetCommitRequest) -> Result<(), ErrorCode> {
     group::is_coordinator(state, call, &request.group_id)?;
     if request.group_id.is_empty() {
         return Err(ErrorCode::INVALID_GROUP_ID);
