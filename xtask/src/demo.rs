@@ -1,20 +1,23 @@
-//! `cargo xtask demo`: the main job from end to end, on real Apache Kafka.
+//! `cargo xtask demo`: the main job from end to end, on a cluster in memory, or on real Apache Kafka.
 
 use std::time::Instant;
 
+use kafka_admin::Admin;
+use kafka_conn::{BrokerAddress, Transport, TransportConfig};
+use kafka_embedded::Cluster;
 use kafka_protocol::records::Compression;
 use kafka_reader::{Reader, ReaderConfig};
 use kafka_writer::{Writer, WriterConfig};
 
 use crate::kafka::{self, IoContext as _, Version};
-use crate::suite::{Failure, Target, Text};
+use crate::suite::{self, Failure, Target, Text};
 
 /// Start a broker, create a topic, write real text, read it back, show what happened, stop the broker
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The Kafka release
-    #[arg(long, env = "KAFKA_VERSION", default_value_t = Version::NEWEST)]
-    kafka: Version,
+    /// Real Apache Kafka of this release, in place of a broker in memory (needs a JDK and Maven)
+    #[arg(long, env = "KAFKA_VERSION", value_name = "VERSION")]
+    kafka: Option<Version>,
 }
 
 /// Why the demonstration ended early.
@@ -34,25 +37,35 @@ const SHOWN: usize = 5;
 impl Arguments {
     /// Runs it.
     pub(crate) fn run(&self) -> Result<(), Error> {
-        println!("starting Apache Kafka {} (its jars are fetched the first time) …", self.kafka);
-        let target = Target::start(self.kafka)?;
-        println!("it serves at {}", target.bootstrap());
         let runtime = tokio::runtime::Runtime::new().context(|| "start tokio".to_owned())?;
-        runtime.block_on(show(&target)).map_err(Error::Failed)?;
-        drop(target);
+        match self.kafka {
+            Some(version) => {
+                println!("starting Apache Kafka {version} (its jars are fetched the first time) …");
+                let target = Target::start(version)?;
+                runtime.block_on(show(target.bootstrap()))
+            }
+            None => runtime.block_on(async {
+                println!("starting a broker in memory …");
+                let cluster = Cluster::builder().start().await?;
+                show(&cluster.bootstrap()).await
+            }),
+        }
+        .map_err(Error::Failed)?;
         println!("the broker is stopped");
         Ok(())
     }
 }
 
-async fn show(target: &Target) -> Result<(), Failure> {
-    let transport = target.transport().await?;
-    let topic = target.new_topic(&transport, "demo", PARTITIONS).await?;
+async fn show(bootstrap: &str) -> Result<(), Failure> {
+    println!("it serves at {bootstrap}");
+    let bootstrap = BrokerAddress::parse_list(bootstrap)?;
+    let transport = Transport::connect(TransportConfig { bootstrap, ..TransportConfig::default() }).await?;
+    let topic = "demo";
+    suite::create(&Admin::new(transport.clone()), topic, PARTITIONS).await?;
     println!("created the topic {topic} with {PARTITIONS} partitions");
 
     let text = Text::read()?;
-    let config =
-        WriterConfig { topic: Some(topic.as_str().into()), compression: Compression::Zstd, ..WriterConfig::default() };
+    let config = WriterConfig { topic: Some(topic.into()), compression: Compression::Zstd, ..WriterConfig::default() };
     let writer = Writer::new(transport.clone(), config)?;
     let begin = Instant::now();
     let mut deliveries = Vec::with_capacity(LINES);

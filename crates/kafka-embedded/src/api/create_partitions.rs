@@ -7,14 +7,15 @@ use kafka_protocol::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopicResult,
 };
 
+use crate::api::unique::repeated;
 use crate::core::{Call, Reply};
 use crate::state::State;
 
 pub(crate) fn handle(state: &mut State, call: &mut Call, request: CreatePartitionsRequest) -> Reply {
-    let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();
+    let repeated = repeated(request.topics.iter().map(|topic| topic.name.clone()));
     let mut response = CreatePartitionsResponse::default();
     for topic in request.topics {
-        let twice = names.iter().filter(|name| **name == topic.name).count() > 1;
+        let twice = repeated.contains(&topic.name);
         let assignments = topic.assignments.filter(|given| !given.is_empty());
         let assignments = assignments.map(|given| given.into_iter().map(|one| one.broker_ids).collect());
         let enlarged = match (twice, call.injected_topic(&topic.name)) {

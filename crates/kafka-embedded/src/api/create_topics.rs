@@ -7,16 +7,17 @@ use kafka_protocol::messages::create_topics::{
     CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
 };
 
+use crate::api::unique::repeated;
 use crate::core::{Call, Reply};
 use crate::state::configs::TOPIC_CONFIGS;
 use crate::state::{NewTopic, State, TopicError};
 
 pub(crate) fn handle(state: &mut State, call: &mut Call, request: CreateTopicsRequest) -> Reply {
-    let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();
+    let repeated = repeated(request.topics.iter().map(|topic| topic.name.clone()));
     let mut response = CreateTopicsResponse::default();
     for topic in request.topics {
         let name = topic.name.clone();
-        let twice = names.iter().filter(|one| **one == name).count() > 1;
+        let twice = repeated.contains(&name);
         let (partitions, replicas) = sizes(state, &topic);
         let created = match (twice, call.injected_topic(&name)) {
             (_, Some(code)) => Err((code, code.text().to_owned())),

@@ -11,13 +11,14 @@ use smol_str::SmolStr;
 
 use crate::api::alter_configs::{BROKER, TOPIC};
 use crate::api::create_topics::{DEFAULT, DYNAMIC_BROKER, DYNAMIC_TOPIC};
+use crate::api::unique::unique;
 use crate::core::{Call, Reply};
 use crate::state::State;
 use crate::state::configs::{ConfigType, TOPIC_CONFIGS};
 
 pub(crate) fn handle(state: &mut State, call: &mut Call, request: DescribeConfigsRequest) -> Reply {
     let mut results = Vec::new();
-    for resource in request.resources {
+    for resource in unique(request.resources, |resource| (resource.resource_type, resource.resource_name.clone())) {
         let described = match call.injected_topic(&resource.resource_name) {
             Some(code) => Err(code),
             None => describe(state, &resource),

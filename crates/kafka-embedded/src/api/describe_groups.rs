@@ -9,12 +9,13 @@ use kafka_protocol::messages::describe_groups::{
 use smol_str::SmolStr;
 
 use crate::api::group;
+use crate::api::unique::unique;
 use crate::core::{Call, Reply};
 use crate::group::{Group, GroupState, Member};
 use crate::state::State;
 
 pub(crate) fn handle(state: &mut State, call: &mut Call, request: DescribeGroupsRequest) -> Reply {
-    let groups = request.groups.into_iter().map(|id| describe(state, call, id)).collect();
+    let groups = unique(request.groups, SmolStr::clone).into_iter().map(|id| describe(state, call, id)).collect();
     DescribeGroupsResponse { groups, ..Default::default() }.into()
 }
 

@@ -25,7 +25,8 @@ pub(crate) fn handle(state: &mut State, call: &mut Call, request: FetchRequest) 
         return FetchResponse { error_code: code.0, ..Default::default() }.into();
     }
     let reader = Reader::new(call, &request);
-    let (max_bytes, min_bytes) = (request.max_bytes.max(0) as usize, request.min_bytes.max(0) as usize);
+    let max_bytes = (request.max_bytes.max(0) as usize).min(MAX_BYTES);
+    let min_bytes = (request.min_bytes.max(0) as usize).min(max_bytes);
     let max_wait = Duration::from_millis(request.max_wait_ms.max(0) as u64);
     let State { brokers, config, rng, now, .. } = state;
     let Some(broker) = brokers.get_mut(&call.broker) else {
@@ -52,6 +53,9 @@ const SESSION_ERRORS: [ErrorCode; 3] = [
     ErrorCode::INVALID_FETCH_SESSION_EPOCH,
     ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR,
 ];
+
+/// What brokers give at most, whatever is asked for (`fetch.max.bytes`).
+const MAX_BYTES: usize = 55 << 20;
 
 /// A fetch that waits for enough bytes.
 #[derive(Debug)]

@@ -8,16 +8,25 @@ use kafka_protocol::messages::list_offsets::{
     ListOffsetsTopicResponse,
 };
 
+use crate::api::unique::repeated;
 use crate::core::{Call, Reply};
 use crate::state::State;
 
 pub(crate) fn handle(state: &mut State, call: &mut Call, request: ListOffsetsRequest) -> Reply {
     let committed_only = request.isolation_level == 1;
+    let partitions = request
+        .topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter().map(|partition| (topic.name.clone(), partition.partition_index)));
+    let repeated = repeated(partitions);
     let mut response = ListOffsetsResponse::default();
     for topic in request.topics {
         let mut partitions = Vec::new();
         for asked in topic.partitions {
-            let found = find(state, call, &topic.name, &asked, committed_only);
+            let found = match repeated.contains(&(topic.name.clone(), asked.partition_index)) {
+                true => Err(ErrorCode::INVALID_REQUEST),
+                false => find(state, call, &topic.name, &asked, committed_only),
+            };
             let mut answer =
                 ListOffsetsPartitionResponse { partition_index: asked.partition_index, ..Default::default() };
             match found {

@@ -8,6 +8,7 @@ use kafka_protocol::messages::metadata::{
     MetadataResponseTopic,
 };
 
+use crate::api::unique::unique;
 use crate::core::{Call, Reply};
 use crate::state::{NewTopic, Partition, State, Topic, check_name};
 
@@ -16,6 +17,7 @@ pub(crate) fn handle(state: &mut State, call: &mut Call, request: MetadataReques
     let topics = match request.topics {
         // In version 0 no topic means all of them, later null does.
         Some(topics) if !(topics.is_empty() && call.version == 0) => {
+            let topics = unique(topics, |topic| (topic.name.clone(), topic.topic_id));
             topics.into_iter().map(|topic| named(state, call, topic, create)).collect()
         }
         _ => {

@@ -77,6 +77,9 @@ impl Authentication {
     /// Looks at a request.
     pub(super) fn handle(&mut self, state: &mut State, call: &mut Call, body: &Bytes) -> Gate {
         let is_sasl = matches!(call.api, ApiKey::SASL_HANDSHAKE | ApiKey::SASL_AUTHENTICATE);
+        if is_sasl && !state.config.version.versions(call.api).contains(call.version) {
+            return Gate::Answer(Reply::Close);
+        }
         match self {
             Self::LoggedIn { expires: Some(expires), .. }
                 if *expires <= state.now && call.api != ApiKey::SASL_HANDSHAKE =>
@@ -96,8 +99,7 @@ impl Authentication {
     }
 
     fn handshake(&mut self, state: &State, call: &mut Call, body: &Bytes) -> Gate {
-        let known = state.config.version.versions(call.api).contains(call.version);
-        let request = SaslHandshakeRequest::decode(call.version, body.clone()).ok().filter(|_| known);
+        let request = SaslHandshakeRequest::decode(call.version, body.clone()).ok();
         let (Some(request), Some(sasl)) = (request, &state.config.sasl) else {
             return Gate::Answer(Reply::Close);
         };
@@ -122,9 +124,7 @@ impl Authentication {
     }
 
     fn authenticate(&mut self, state: &mut State, call: &mut Call, body: &Bytes) -> Gate {
-        let known = state.config.version.versions(call.api).contains(call.version);
-        let request = SaslAuthenticateRequest::decode(call.version, body.clone()).ok().filter(|_| known);
-        let Some(request) = request else {
+        let Ok(request) = SaslAuthenticateRequest::decode(call.version, body.clone()) else {
             return Gate::Answer(Reply::Close);
         };
         let mut response = SaslAuthenticateResponse { error_message: None, ..Default::default() };

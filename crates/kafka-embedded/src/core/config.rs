@@ -104,7 +104,7 @@ pub struct Limits {
     pub max_log_bytes: usize,
     /// Fetch sessions of one broker (`max.incremental.fetch.session.cache.slots`). Default 1,000. The oldest makes room.
     pub max_fetch_sessions: usize,
-    /// Partitions of one fetch session. Default 10,000. One that would hold more is not kept.
+    /// Partitions of one fetch session. Default 2,000. One that would hold more is not kept.
     pub max_session_partitions: usize,
     /// Idempotent producers that a partition remembers. Default 10,000. The one that wrote least recently makes room.
     pub max_producers: usize,
@@ -131,7 +131,7 @@ impl Default for Limits {
             max_partitions: 100_000,
             max_log_bytes: 2 << 30,
             max_fetch_sessions: 1_000,
-            max_session_partitions: 10_000,
+            max_session_partitions: 2_000,
             max_producers: 10_000,
             max_decompressed_len: 64 << 20,
             max_groups: 10_000,

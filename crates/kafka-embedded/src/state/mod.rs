@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) now: Instant,
     pub(crate) brokers: BTreeMap<i32, Broker>,
     pub(crate) topics: BTreeMap<SmolStr, Topic>,
+    /// The names of topics by their ids.
+    ids: BTreeMap<Uuid, SmolStr>,
     pub(crate) groups: Groups,
     /// Coordinators that were moved: key type and key.
     pub(crate) coordinators: BTreeMap<(i8, SmolStr), i32>,
@@ -61,6 +63,7 @@ impl State {
             started: now,
             now,
             topics: BTreeMap::new(),
+            ids: BTreeMap::new(),
             groups: Groups::default(),
             coordinators: BTreeMap::new(),
             next_producer_id: 1_000,
@@ -110,7 +113,7 @@ impl State {
 
     /// The name of a topic's id.
     pub(crate) fn name_of(&self, id: Uuid) -> Option<SmolStr> {
-        self.topics.values().find(|topic| topic.id == id).map(|topic| topic.name.clone())
+        self.ids.get(&id).cloned()
     }
 
     pub(crate) fn partition(&self, topic: &str, index: i32) -> Option<&Partition> {

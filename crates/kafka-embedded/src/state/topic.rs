@@ -2,7 +2,7 @@
 //!
 //! Sans-IO.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_protocol::{ErrorCode, Uuid};
 use smol_str::SmolStr;
@@ -87,6 +87,7 @@ impl State {
         }
         let id = self.new_uuid();
         let partitions = assignments.into_iter().map(|replicas| self.new_partition(replicas)).collect();
+        self.ids.insert(id, new.name.clone());
         self.topics.insert(new.name.clone(), Topic { name: new.name.clone(), id, configs, partitions });
         self.changed = true;
         Ok(id)
@@ -95,6 +96,7 @@ impl State {
     /// Deletes a topic and all that is in it.
     pub(crate) fn delete_topic(&mut self, name: &str) -> Option<Uuid> {
         let topic = self.topics.remove(name)?;
+        self.ids.remove(&topic.id);
         self.groups.forget_topic(name);
         self.changed = true;
         Some(topic.id)
@@ -188,8 +190,8 @@ impl State {
 
     fn check_replicas(&self, replicas: &[i32]) -> Result<(), TopicError> {
         let unknown = replicas.iter().any(|replica| !self.brokers.contains_key(replica));
-        let twice = replicas.iter().enumerate().any(|(at, replica)| replicas.iter().take(at).any(|one| one == replica));
-        if replicas.is_empty() || unknown || twice {
+        let different = replicas.iter().collect::<BTreeSet<_>>().len();
+        if replicas.is_empty() || unknown || different < replicas.len() {
             return Err(bad_assignment("replicas are brokers of the cluster, each once"));
         }
         Ok(())
