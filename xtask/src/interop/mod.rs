@@ -12,9 +12,11 @@ pub(crate) mod lines;
 mod ours;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Instant;
 
 use kafka_protocol::records::Compression;
+use tokio::runtime::Runtime;
 
 use crate::kafka::{self, Cluster, Config, Folders, IoContext as _, Version};
 use crate::suite::{Failure, check};
@@ -25,12 +27,12 @@ use ours::Ours;
 /// Let foreign clients (franz-go, kafka-go, librdkafka, Java's console tools) and ours read what the others wrote
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Brokers of an existing cluster, in place of one that is started for it
+    /// Brokers of an existing cluster, in place of an embedded one
     #[arg(long, value_name = "HOST:PORT,…", conflicts_with = "kafka")]
     brokers: Option<String>,
-    /// The Kafka release to start
-    #[arg(long, default_value_t = Version::NEWEST)]
-    kafka: Version,
+    /// A release of Apache Kafka to start, in place of an embedded cluster
+    #[arg(long, value_name = "VERSION")]
+    kafka: Option<Version>,
     /// Only the client with this name
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
@@ -41,6 +43,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Error {
     #[error(transparent)]
     Kafka(#[from] kafka::Error),
+    #[error("the embedded cluster does not start: {0}")]
+    Embedded(#[from] kafka_embedded::StartError),
     #[error("{0}")]
     Failed(Failure),
     #[error("{0} pairs of client and codec failed")]
@@ -51,6 +55,7 @@ pub(crate) enum Error {
 
 /// Messages that each of the two writes, for each codec.
 const MESSAGES: usize = 2_000;
+const EMBEDDED_BROKERS: usize = 3;
 
 /// How many pairs of client and codec went well, how many did not, and the clients that were not tried.
 #[derive(Debug, Default)]
@@ -63,17 +68,17 @@ struct Counts {
 impl Arguments {
     /// Everything, on this cluster or one of its own.
     pub(crate) fn on(brokers: Option<String>) -> Self {
-        Self { brokers, kafka: Version::NEWEST, client: None }
+        Self { brokers, kafka: None, client: None }
     }
 
     /// Runs all pairs, prints a line for each, and fails if one did.
     pub(crate) fn run(&self) -> Result<(), Error> {
         let clients = self.clients()?;
         let folders = Folders::of_workspace()?;
-        // Held for its end: the cluster ends with it.
-        let (_cluster, brokers) = self.target(&folders)?;
-        println!("\ninterop at {brokers}");
-        let runtime = tokio::runtime::Runtime::new().context(|| "start tokio".to_owned())?;
+        let runtime = Runtime::new().context(|| "start tokio".to_owned())?;
+        let target = self.target(&folders, &runtime)?;
+        let brokers = target.brokers();
+        println!("\ninterop on {target} at {brokers}");
         let ours = runtime.block_on(Ours::connect(&brokers)).map_err(Error::Failed)?;
         let mut counts = Counts::default();
         for client in clients {
@@ -100,13 +105,44 @@ impl Arguments {
         found.map(|client| vec![client]).ok_or_else(|| Error::NoClient(name.clone()))
     }
 
-    fn target(&self, folders: &Folders) -> Result<(Option<Cluster>, String), kafka::Error> {
-        if let Some(brokers) = &self.brokers {
-            return Ok((None, brokers.clone()));
+    fn target(&self, folders: &Folders, runtime: &Runtime) -> Result<Target, Error> {
+        Ok(match (&self.brokers, self.kafka) {
+            (Some(brokers), _) => Target::Existing(brokers.clone()),
+            (None, Some(version)) => {
+                Target::Kafka(version, Cluster::start(&Config { version, ..Config::default() }, folders)?)
+            }
+            (None, None) => {
+                let cluster = kafka_embedded::Cluster::builder().brokers(EMBEDDED_BROKERS);
+                Target::Embedded(runtime.block_on(cluster.start())?)
+            }
+        })
+    }
+}
+
+/// What all connect to; what is ours ends with this value.
+enum Target {
+    Existing(String),
+    Kafka(Version, Cluster),
+    Embedded(kafka_embedded::Cluster),
+}
+
+impl Target {
+    fn brokers(&self) -> String {
+        match self {
+            Self::Existing(brokers) => brokers.clone(),
+            Self::Kafka(_, cluster) => cluster.bootstrap_servers(),
+            Self::Embedded(cluster) => cluster.bootstrap(),
         }
-        let cluster = Cluster::start(&Config { version: self.kafka, ..Config::default() }, folders)?;
-        let brokers = cluster.bootstrap_servers();
-        Ok((Some(cluster), brokers))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Existing(_) => f.write_str("an existing cluster"),
+            Self::Kafka(version, _) => write!(f, "Kafka {version}"),
+            Self::Embedded(_) => write!(f, "{EMBEDDED_BROKERS} embedded brokers"),
+        }
     }
 }
 
@@ -129,7 +165,7 @@ impl Counts {
 
 /// A foreign client beside ours.
 struct Case<'a> {
-    runtime: &'a tokio::runtime::Runtime,
+    runtime: &'a Runtime,
     ours: &'a Ours,
     brokers: &'a str,
     client: Client,

@@ -14,6 +14,7 @@ mod groups;
 mod java;
 mod offsets;
 mod round_trip;
+mod security;
 mod target;
 mod text;
 mod topics;
@@ -91,6 +92,7 @@ fn scenarios() -> Vec<(String, Scenario)> {
     all.extend(round_trip::scenarios());
     all.extend(faults::scenarios());
     all.extend(groups::scenarios());
+    all.extend(security::scenarios());
     all.extend(java::scenarios());
     all.extend(command::scenarios());
     all

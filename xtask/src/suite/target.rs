@@ -10,7 +10,9 @@ use kafka_admin::{Admin, Apply, NewTopic};
 use kafka_conn::{BrokerAddress, Dialer, Transport, TransportConfig};
 
 use super::{Failure, Skipped};
-use crate::kafka::{self, Cluster, Config, Folders, IoContext as _, Listener, Release, Version};
+use crate::kafka::{
+    self, Certificates, Cluster, Config, Folders, IoContext as _, Listener, Mechanism, Release, Version,
+};
 use crate::proxy::{Doors, Proxy, Rule};
 
 /// A cluster, and Java's tools to judge beside it.
@@ -33,15 +35,27 @@ struct Own {
     doors: Doors,
 }
 
-/// The listener whose clients are told of the proxy.
-const PROXIED: &str = "PROXIED";
+/// The names of the listeners that a cluster of ours has.
+pub(super) mod listeners {
+    pub(crate) const PLAINTEXT: &str = "PLAINTEXT";
+    /// Its clients are told of the proxy.
+    pub(crate) const PROXIED: &str = "PROXIED";
+    pub(crate) const TLS: &str = "SSL";
+    pub(crate) const MTLS: &str = "MTLS";
+    pub(crate) const SASL: &str = "SASL_PLAINTEXT";
+    pub(crate) const SASL_TLS: &str = "SASL_SSL";
+    /// Sessions live 3 s.
+    pub(crate) const SASL_SHORT: &str = "SASL_SHORT";
+    pub(crate) const SASL_TLS_SHORT: &str = "SASL_TLS_SHORT";
+    /// Offers SCRAM-SHA-512 alone.
+    pub(crate) const SCRAM_ONLY: &str = "SCRAM_ONLY";
+}
 
 impl Target {
-    /// Starts a cluster of one broker, with a proxy before one of its listeners.
+    /// Starts a cluster of one broker, with a listener of each kind, and a proxy before one of them.
     pub(crate) fn start(version: Version) -> Result<Self, kafka::Error> {
         let doors = Doors::bind(1).context(|| "open the ports of the proxy".to_owned())?;
-        let proxied = Listener { name: PROXIED.to_owned(), advertised: doors.addresses(), ..Listener::plaintext() };
-        let config = Config { version, listeners: vec![Listener::plaintext(), proxied], ..Config::default() };
+        let config = Config { version, listeners: all_listeners(&doors), ..Config::default() };
         let cluster = Cluster::start(&config, &Folders::of_workspace()?)?;
         let (release, bootstrap) = (cluster.release().clone(), cluster.bootstrap_servers());
         Ok(Self::new(format!("Kafka {version}"), bootstrap, release, Some(Own { cluster, doors })))
@@ -68,6 +82,25 @@ impl Target {
         Ok(Transport::connect(TransportConfig { bootstrap, ..TransportConfig::default() }).await?)
     }
 
+    /// A transport of its own to this listener of the cluster.
+    pub(crate) async fn transport_to(&self, listener: &str, dialer: Dialer) -> Result<Transport, Failure> {
+        let bootstrap = BrokerAddress::parse_list(&self.address(listener)?)?;
+        Ok(Transport::connect(TransportConfig { bootstrap, dialer, ..TransportConfig::default() }).await?)
+    }
+
+    /// `host:port` of a listener.
+    pub(crate) fn address(&self, listener: &str) -> Result<String, Failure> {
+        let own = self.0.own.as_ref().ok_or(Skipped("listeners with TLS and SASL"))?;
+        let (_, address) = *own.cluster.addresses(listener).first().ok_or("no such listener")?;
+        Ok(address.to_string())
+    }
+
+    /// The keys and certificates of the cluster.
+    pub(crate) fn certificates(&self) -> Result<Certificates, Failure> {
+        let own = self.0.own.as_ref().ok_or(Skipped("listeners with TLS and SASL"))?;
+        Ok(own.cluster.certificates())
+    }
+
     /// A proxy before the cluster, which ends with the value, and a transport through it. Nothing goes wrong before the
     /// transport is connected.
     pub(crate) async fn transport_through_proxy(
@@ -78,7 +111,7 @@ impl Target {
         let Some(Own { cluster, doors }) = &self.0.own else {
             return Err(Skipped("brokers that advertise our proxy").into());
         };
-        let proxy = doors.serve(&cluster.addresses(PROXIED), seed)?;
+        let proxy = doors.serve(&cluster.addresses(listeners::PROXIED), seed)?;
         let bootstrap = BrokerAddress::parse_list(&comma_separated(&doors.addresses()))?;
         let dialer = Dialer { timeout: DIAL_LIMIT, ..Dialer::default() };
         let config = TransportConfig { bootstrap, dialer, ..TransportConfig::default() };
@@ -139,6 +172,26 @@ impl Target {
         Ok(tokio::task::spawn_blocking(run).await??)
     }
 }
+
+/// Plaintext comes first: it is the cluster's address for whoever asks for no other.
+fn all_listeners(doors: &Doors) -> Vec<Listener> {
+    let named = |name: &str, listener| Listener { name: name.to_owned(), ..listener };
+    let short = |name, listener| Listener { session_lifetime: Some(SESSION_LIFETIME), ..named(name, listener) };
+    let scram_only = Listener { mechanisms: vec![Mechanism::ScramSha512], ..Listener::sasl_plaintext() };
+    vec![
+        Listener::plaintext(),
+        Listener { advertised: doors.addresses(), ..named(listeners::PROXIED, Listener::plaintext()) },
+        Listener::tls(),
+        Listener::mutual_tls(),
+        Listener::sasl_plaintext(),
+        Listener::sasl_tls(),
+        short(listeners::SASL_SHORT, Listener::sasl_plaintext()),
+        short(listeners::SASL_TLS_SHORT, Listener::sasl_tls()),
+        named(listeners::SCRAM_ONLY, scram_only),
+    ]
+}
+
+const SESSION_LIFETIME: Duration = Duration::from_secs(3);
 
 fn comma_separated(addresses: &[SocketAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
