@@ -102,33 +102,35 @@ impl Decoder<'_> {
         let element_len = std::mem::take(&mut self.element_len);
         self.promised = self.promised.saturating_sub(element_len);
         self.begun += 1;
+        // A cursor of this function's own stays in registers.
+        let mut cursor = self.cursor;
         for (field, slot) in schema.fields.iter().zip(slots.iter_mut()) {
-            if field.is_untagged_in(self.version) {
-                self.value(field, slot).map_err(|error| error.within(Segment::Name(field.name)))?;
+            if !field.is_untagged_in(self.version) {
+                continue;
             }
+            let outcome = match number(&mut cursor, slot) {
+                Some(outcome) => outcome,
+                None => {
+                    self.cursor = cursor;
+                    let outcome = self.composite(field, slot);
+                    cursor = self.cursor;
+                    outcome
+                }
+            };
+            outcome.map_err(|error| error.within(Segment::Name(field.name)))?;
         }
-        if self.flexible {
-            self.tagged_fields(schema, slots, unknown)?;
+        let tagged = if self.flexible { cursor.uvarint() } else { Ok(0) };
+        self.cursor = cursor;
+        match tagged? {
+            0 => {}
+            count => self.tagged_fields(count as usize, schema, slots, unknown)?,
         }
         self.element_len = element_len;
         Ok(())
     }
 
-    #[inline(always)]
     fn value(&mut self, field: &FieldSchema, slot: &mut Slot<'_>) -> Result<()> {
-        match slot {
-            Slot::Bool(place) => **place = self.cursor.int8()? != 0,
-            Slot::Int8(place) => **place = self.cursor.int8()?,
-            Slot::Int16(place) => **place = self.cursor.int16()?,
-            Slot::UInt16(place) => **place = self.cursor.uint16()?,
-            Slot::Int32(place) => **place = self.cursor.int32()?,
-            Slot::UInt32(place) => **place = self.cursor.uint32()?,
-            Slot::Int64(place) => **place = self.cursor.int64()?,
-            Slot::Float64(place) => **place = self.cursor.float64()?,
-            Slot::Uuid(place) => **place = Uuid::from_bytes(self.cursor.array()?),
-            _ => return self.composite(field, slot),
-        }
-        Ok(())
+        number(&mut self.cursor, slot).unwrap_or_else(|| self.composite(field, slot))
     }
 
     /// A value that is not a number: a function apart, so that numbers do not pay for its size.
@@ -213,7 +215,7 @@ impl Decoder<'_> {
     }
 
     /// The length before a string, bytes or array; `None` is null.
-    #[inline]
+    #[inline(always)]
     fn length(&mut self, compact: bool, classic: Prefix) -> Result<Option<usize>> {
         let len = match (compact, classic) {
             (true, _) => i64::from(self.cursor.uvarint()?) - 1,
@@ -281,6 +283,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
+    #[inline(never)]
     fn numbers<T, const N: usize>(
         &mut self,
         place: &mut Place<'_, Vec<T>>,
@@ -296,17 +299,15 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// The section at the end of a struct in flexible versions (KIP-482).
+    /// The section at the end of a struct in flexible versions (KIP-482), behind its count.
+    #[inline(never)]
     fn tagged_fields(
         &mut self,
+        count: usize,
         schema: &'static StructSchema,
         slots: &mut [Slot<'_>],
         unknown: &mut Vec<RawTaggedField>,
     ) -> Result<()> {
-        let count = self.cursor.uvarint()? as usize;
-        if count == 0 {
-            return Ok(());
-        }
         self.within("max_tagged_fields", count, self.limits.max_tagged_fields)?;
         self.cursor.require(count.saturating_mul(TAGGED_FIELD_LEN).saturating_add(self.promised))?;
         let mut previous = None;
@@ -342,6 +343,23 @@ impl Decoder<'_> {
             used => Err(self.cursor.error(DecodeErrorKind::TagSize { tag, size, used })),
         }
     }
+}
+
+/// Reads a number or a uuid; `None` is for [`composite`](Decoder::composite).
+#[inline(always)]
+fn number(cursor: &mut Cursor<'_>, slot: &mut Slot<'_>) -> Option<Result<()>> {
+    Some(match slot {
+        Slot::Bool(place) => cursor.int8().map(|value| **place = value != 0),
+        Slot::Int8(place) => cursor.int8().map(|value| **place = value),
+        Slot::Int16(place) => cursor.int16().map(|value| **place = value),
+        Slot::UInt16(place) => cursor.uint16().map(|value| **place = value),
+        Slot::Int32(place) => cursor.int32().map(|value| **place = value),
+        Slot::UInt32(place) => cursor.uint32().map(|value| **place = value),
+        Slot::Int64(place) => cursor.int64().map(|value| **place = value),
+        Slot::Float64(place) => cursor.float64().map(|value| **place = value),
+        Slot::Uuid(place) => cursor.array().map(|bytes| **place = Uuid::from_bytes(bytes)),
+        _ => return None,
+    })
 }
 
 /// The classic length before a value.

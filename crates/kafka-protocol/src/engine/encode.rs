@@ -40,12 +40,25 @@ fn run<S: Sink>(message: &dyn Struct, facts: &MessageType, version: i16, sink: S
     }
 }
 
-/// Where encoded bytes go.
+/// Where encoded bytes go. Whoever writes many numbers keeps the place where the next one goes to himself: each would
+/// otherwise wait for the last one to have updated it in memory.
 trait Sink {
-    /// A number: so few bytes that the place for them is what costs.
-    fn array<const N: usize>(&mut self, bytes: [u8; N]);
+    /// Where the next byte goes.
+    fn place(&self) -> usize;
+
+    /// Goes on from a place that [`put`](Self::put) has returned.
+    fn go_on(&mut self, place: usize);
+
+    /// Puts a number at the current place, and returns the next one.
+    fn put<const N: usize>(&mut self, place: usize, bytes: [u8; N]) -> usize;
 
     fn slice(&mut self, bytes: &[u8]);
+
+    #[inline]
+    fn array<const N: usize>(&mut self, bytes: [u8; N]) {
+        let place = self.put(self.place(), bytes);
+        self.go_on(place);
+    }
 }
 
 /// Appends to `buffer`. To extend it by two or four bytes at a time is dear, so what is small is gathered first.
@@ -74,21 +87,35 @@ impl Output<'_> {
 
 impl Sink for &mut Output<'_> {
     #[inline]
-    fn array<const N: usize>(&mut self, bytes: [u8; N]) {
-        match self.gathered.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
-            Some(place) => {
-                *place = bytes;
-                self.len += N;
+    fn place(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    fn go_on(&mut self, place: usize) {
+        self.len = place;
+    }
+
+    #[inline]
+    fn put<const N: usize>(&mut self, place: usize, bytes: [u8; N]) -> usize {
+        match self.gathered.get_mut(place..).and_then(|rest| rest.first_chunk_mut()) {
+            Some(room) => {
+                *room = bytes;
+                place + N
             }
-            None => self.extend(&bytes),
+            None => {
+                self.len = place;
+                self.extend(&bytes);
+                self.len
+            }
         }
     }
 
     #[inline]
     fn slice(&mut self, bytes: &[u8]) {
         match self.gathered.get_mut(self.len..).and_then(|rest| rest.get_mut(..bytes.len())) {
-            Some(place) => {
-                place.copy_from_slice(bytes);
+            Some(room) => {
+                room.copy_from_slice(bytes);
                 self.len += bytes.len();
             }
             None => self.extend(bytes),
@@ -101,8 +128,18 @@ struct Count(usize);
 
 impl Sink for Count {
     #[inline]
-    fn array<const N: usize>(&mut self, _bytes: [u8; N]) {
-        self.0 += N;
+    fn place(&self) -> usize {
+        self.0
+    }
+
+    #[inline]
+    fn go_on(&mut self, place: usize) {
+        self.0 = place;
+    }
+
+    #[inline]
+    fn put<const N: usize>(&mut self, place: usize, _bytes: [u8; N]) -> usize {
+        place + N
     }
 
     #[inline]
@@ -185,15 +222,21 @@ impl<S: Sink> Encoder<S> {
     ) -> Result<()> {
         self.begun += 1;
         let mut tagged = unknown.len();
+        let mut place = self.sink.place();
         for (field, value) in schema.fields.iter().zip(values) {
             if !field.versions.contains(self.version) {
                 self.left_out(field, value)?;
             } else if field.tag.is_some() {
                 tagged += usize::from(!is_initial(field, value));
+            } else if let Some(next) = self.number(place, field, value) {
+                place = next;
             } else {
-                self.value(field, value).map_err(|failure| failure.within(Segment::Name(field.name)))?;
+                self.sink.go_on(place);
+                self.composite(field, value).map_err(|failure| failure.within(Segment::Name(field.name)))?;
+                place = self.sink.place();
             }
         }
+        self.sink.go_on(place);
         match (self.flexible, tagged, unknown) {
             (true, 0, _) => self.sink.array([0]),
             (true, ..) => self.tagged_fields(schema, values, unknown, tagged)?,
@@ -212,21 +255,35 @@ impl<S: Sink> Encoder<S> {
         Err(Failure::new(Reason::Unsupported).within(Segment::Name(field.name)))
     }
 
-    #[inline(always)]
     fn value(&mut self, field: &FieldSchema, value: &Value<'_>) -> Result<()> {
-        match *value {
-            Value::Bool(value) => self.sink.array([u8::from(value)]),
-            Value::Int8(value) => self.sink.array(value.to_be_bytes()),
-            Value::Int16(value) => self.sink.array(value.to_be_bytes()),
-            Value::UInt16(value) => self.sink.array(value.to_be_bytes()),
-            Value::Int32(value) => self.sink.array(value.to_be_bytes()),
-            Value::UInt32(value) => self.sink.array(value.to_be_bytes()),
-            Value::Int64(value) => self.sink.array(value.to_be_bytes()),
-            Value::Float64(value) => self.sink.array(value.to_be_bytes()),
-            Value::Uuid(value) => self.sink.array(*value.as_bytes()),
-            _ => return self.composite(field, value),
+        match self.number(self.sink.place(), field, value) {
+            Some(place) => self.sink.go_on(place),
+            None => self.composite(field, value)?,
         }
         Ok(())
+    }
+
+    /// Writes what takes no more than a few instructions, and returns the place behind it; `None` is for
+    /// [`composite`](Self::composite).
+    #[inline(always)]
+    fn number(&mut self, place: usize, field: &FieldSchema, value: &Value<'_>) -> Option<usize> {
+        Some(match *value {
+            Value::Bool(value) => self.sink.put(place, [u8::from(value)]),
+            Value::Int8(value) => self.sink.put(place, value.to_be_bytes()),
+            Value::Int16(value) => self.sink.put(place, value.to_be_bytes()),
+            Value::UInt16(value) => self.sink.put(place, value.to_be_bytes()),
+            Value::Int32(value) => self.sink.put(place, value.to_be_bytes()),
+            Value::UInt32(value) => self.sink.put(place, value.to_be_bytes()),
+            Value::Int64(value) => self.sink.put(place, value.to_be_bytes()),
+            Value::Float64(value) => self.sink.put(place, value.to_be_bytes()),
+            Value::Uuid(value) => self.sink.put(place, *value.as_bytes()),
+            // Broker ids and partitions: what answers about topics are made of.
+            Value::Int32s(Some(items)) if self.flexible && items.len() < 0x7f && !field.inflexible => {
+                let first = self.sink.put(place, [items.len() as u8 + 1]);
+                items.iter().fold(first, |place, item| self.sink.put(place, item.to_be_bytes()))
+            }
+            _ => return None,
+        })
     }
 
     /// A value that is not a number: a function apart, so that numbers do not pay for its size.

@@ -9,9 +9,9 @@ use crate::records::batch::{
     PARTITION_LEADER_EPOCH_AT, PRODUCER_EPOCH_AT, PRODUCER_ID_AT, TRANSACTIONAL,
 };
 use crate::records::stamp::put;
-use crate::records::varint::{Prefix, varint_len, varlong_len};
+use crate::records::varint::{Numbers, varint_len, varlong_len};
 use crate::records::{CompressError, Compression, Compressor, Producer};
-use crate::varint::put_varint;
+use crate::varint::{put_varint, put_varlong};
 
 /// What a batch's header says, apart from what follows from its records.
 ///
@@ -177,21 +177,20 @@ impl BatchBuilder {
         let headers = headers.into_iter();
         let base_timestamp = self.base_timestamp_or(timestamp);
         let timestamp_delta = timestamp.wrapping_sub(base_timestamp);
-        let len = body_len(timestamp_delta, offset_delta, key, value, headers.clone());
+        let before_key = Numbers::default().byte(NO_ATTRIBUTES).varlong(timestamp_delta).varint(offset_delta);
+        let before_key = before_key.varint(nullable_len(key));
+        let before_value = Numbers::default().varint(nullable_len(value));
+        let len = before_key.len() + before_value.len() + headers_len(headers.clone());
+        let len = len.saturating_add(key.map_or(0, <[u8]>::len)).saturating_add(value.map_or(0, <[u8]>::len));
         let body_len = self.checked_len(len)?;
 
-        // What stands before the key goes to the buffer at once.
-        let mut prefix = Prefix::new();
-        prefix.varint(body_len);
-        prefix.byte(NO_ATTRIBUTES);
-        prefix.varlong(timestamp_delta);
-        prefix.varint(offset_delta);
-        prefix.varint(nullable_len(key));
         self.make_room_for_header();
-        self.buffer.reserve(len + Prefix::CAPACITY);
-        prefix.append_to(&mut self.buffer);
+        self.buffer.reserve(len + 2 * Numbers::CAPACITY);
+        if !Numbers::default().varint(body_len).append_both(before_key, &mut self.buffer) {
+            put_far(&mut self.buffer, body_len, timestamp_delta, offset_delta, nullable_len(key));
+        }
         self.buffer.extend_from_slice(key.unwrap_or_default());
-        put_varint(&mut self.buffer, nullable_len(value));
+        before_value.append(&mut self.buffer);
         self.buffer.extend_from_slice(value.unwrap_or_default());
         put_varint(&mut self.buffer, headers.len() as i32);
         for (key, value) in headers {
@@ -319,6 +318,16 @@ impl BatchBuilder {
     }
 }
 
+/// Writes what stands before the key of a record far from the first one, in time or offset.
+#[cold]
+fn put_far(buffer: &mut Vec<u8>, body_len: i32, timestamp_delta: i64, offset_delta: i32, key_len: i32) {
+    put_varint(buffer, body_len);
+    buffer.push(NO_ATTRIBUTES);
+    put_varlong(buffer, timestamp_delta);
+    put_varint(buffer, offset_delta);
+    put_varint(buffer, key_len);
+}
+
 #[cold]
 fn too_long(len: usize, max: usize) -> EncodeError {
     EncodeError::TooLong { message: "RecordBatch", field: "records".to_owned(), len, max }
@@ -333,9 +342,15 @@ fn body_len<'h>(
     value: Option<&[u8]>,
     headers: impl ExactSizeIterator<Item = (&'h str, Option<&'h [u8]>)>,
 ) -> usize {
-    let start = 1 + varlong_len(timestamp_delta) + varint_len(offset_delta) + varint_len(headers.len() as i32);
-    let len = start.saturating_add(slice_len(key)).saturating_add(slice_len(value));
-    headers.fold(len, |len, (key, value)| {
+    let start = 1 + varlong_len(timestamp_delta) + varint_len(offset_delta);
+    start.saturating_add(slice_len(key)).saturating_add(slice_len(value)).saturating_add(headers_len(headers))
+}
+
+/// The bytes that the headers take with their count.
+#[inline]
+fn headers_len<'h>(headers: impl ExactSizeIterator<Item = (&'h str, Option<&'h [u8]>)>) -> usize {
+    let count_len = varint_len(headers.len() as i32);
+    headers.fold(count_len, |len, (key, value)| {
         len.saturating_add(slice_len(Some(key.as_bytes()))).saturating_add(slice_len(value))
     })
 }

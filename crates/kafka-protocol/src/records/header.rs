@@ -44,21 +44,21 @@ impl<'a> Headers<'a> {
         Self { data, count }
     }
 
-    /// Walks over `count` headers, so that nothing is left that could fail.
-    pub(super) fn read(cursor: &mut Cursor<'a>, count: i32) -> Result<Self, DecodeError> {
-        let length = |count| cursor.error(DecodeErrorKind::Length(i64::from(count)));
+    /// Walks over `count` headers, so that nothing is left that could fail, and says where they end.
+    pub(super) fn read(start: Cursor<'a>, count: i32) -> Result<(Self, Cursor<'a>), DecodeError> {
+        let mut cursor = start;
+        let length = |count| start.error(DecodeErrorKind::Length(i64::from(count)));
         let walked = u32::try_from(count).map_err(|_| length(count))?;
         // A header takes two bytes at least.
         if walked as usize > cursor.remaining() / 2 {
             return Err(length(count));
         }
-        let mut start = cursor.clone();
         for _ in 0..walked {
-            key(cursor)?;
-            nullable(cursor)?;
+            key(&mut cursor)?;
+            nullable(&mut cursor)?;
         }
-        let data = start.take(cursor.position() - start.position())?;
-        Ok(Self { data, count: walked })
+        let data = { start }.take(cursor.position() - start.position())?;
+        Ok((Self { data, count: walked }, cursor))
     }
 }
 

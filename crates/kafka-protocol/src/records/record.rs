@@ -42,6 +42,9 @@ impl Base {
         cursor: &mut Cursor<'a>,
         make: impl FnOnce(Record<'a>) -> T,
     ) -> Result<T, DecodeError> {
+        // A copy stays in registers.
+        let place = cursor;
+        let cursor = &mut { *place };
         let len = cursor.varint()?;
         let end = end(cursor, len)?;
         // No attribute of a record is defined.
@@ -52,12 +55,17 @@ impl Base {
         let value = nullable(cursor)?;
         let headers = match cursor.varint()? {
             0 => Headers::default(),
-            count => Headers::read(cursor, count)?,
+            count => {
+                let (headers, behind) = Headers::read(*cursor, count)?;
+                *cursor = behind;
+                headers
+            }
         };
         if cursor.position() != end {
             return Err(cursor.error(DecodeErrorKind::Length(i64::from(len))));
         }
         let offset = self.offset_at(offset_delta, cursor)?;
+        *place = *cursor;
         Ok(make(Record {
             offset,
             // Wraps as Java's arithmetic does, so that any two timestamps have a difference.
