@@ -10,7 +10,7 @@ use kafka_protocol::records::{Compression, Compressor};
 use smol_str::SmolStr;
 use tokio::sync::Semaphore;
 
-use crate::balancer::{Balancer, Hash};
+use crate::balancer::{Balancer, Sticky};
 use crate::completed::Completion;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -23,8 +23,8 @@ pub struct WriterConfig {
     /// The topic that every message goes to. Default none: then each message names its own (kafka-go `Topic`). Both, or
     /// neither, is an error of the message.
     pub topic: Option<SmolStr>,
-    /// What chooses each message's partition. Default [`struct@Hash`]: by the key's hash, in turn without a key (kafka-go
-    /// `Balancer`, Java `partitioner.class`).
+    /// What chooses each message's partition. Default [`Sticky`]: by the key's hash as Java's clients do, and without a key
+    /// a partition for a while, then another (kafka-go `Balancer`, Java `partitioner.class`).
     pub balancer: Arc<dyn Balancer>,
     /// Who must have a message before it counts as written. Default [`RequiredAcks::All`] (`acks`, kafka-go
     /// `RequiredAcks`, whose default is none).
@@ -64,6 +64,9 @@ pub struct WriterConfig {
     pub buffer_bytes: usize,
     /// How long a send waits for metadata and for room, in all. Default 60 s (`max.block.ms`).
     pub max_block: Duration,
+    /// Whether brokers are asked to make a topic that does not exist, with their defaults; they may not allow it. Only
+    /// calls that may wait ask. Default no (kafka-go `AllowAutoTopicCreation`, `allow.auto.create.topics`).
+    pub topic_auto_creation: TopicAutoCreation,
     /// What is called for each batch whose fate is known, in the order of the sends of a partition: for who sends and
     /// does not await each [`Delivery`](crate::Delivery). It runs in the writer's task and should be quick. Default none
     /// (kafka-go `Completion`, Java's `Callback`).
@@ -74,7 +77,7 @@ impl Default for WriterConfig {
     fn default() -> Self {
         Self {
             topic: None,
-            balancer: Arc::new(Hash::default()),
+            balancer: Arc::new(Sticky::default()),
             required_acks: RequiredAcks::All,
             idempotence: Idempotence::Prefer,
             ordering: Ordering::Strict,
@@ -89,6 +92,7 @@ impl Default for WriterConfig {
             request_timeout: Duration::from_secs(30),
             buffer_bytes: 32 << 20,
             max_block: Duration::from_secs(60),
+            topic_auto_creation: TopicAutoCreation::Never,
             completion: None,
         }
     }
@@ -159,6 +163,7 @@ impl fmt::Debug for WriterConfig {
             .field("request_timeout", &self.request_timeout)
             .field("buffer_bytes", &self.buffer_bytes)
             .field("max_block", &self.max_block)
+            .field("topic_auto_creation", &self.topic_auto_creation)
             .field("completion", &self.completion)
             .finish_non_exhaustive()
     }
@@ -178,6 +183,16 @@ pub enum Idempotence {
     Require,
     /// No. An answer that is lost may double messages.
     Off,
+}
+
+/// Whether brokers are asked to make topics that do not exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TopicAutoCreation {
+    /// No: a message to such a topic fails, so that a slip of the pen makes no topic.
+    #[default]
+    Never,
+    /// Yes; they do where `auto.create.topics.enable` allows it.
+    Ask,
 }
 
 /// What may overtake what in a partition where there is no idempotence; with it, nothing ever does.

@@ -31,6 +31,7 @@ mod mutation;
 mod outcome;
 mod partition;
 mod produce;
+mod properties;
 mod seal;
 mod sender;
 mod shared;
@@ -38,15 +39,18 @@ mod stats;
 mod topics;
 mod writer;
 
-pub use balancer::{Balancer, Hash, Manual, RoundRobin, fnv1a};
+pub use balancer::{
+    Balancer, Candidates, Crc32, Hash, LeastBytes, Manual, Murmur2, ReferenceHash, RoundRobin, Sticky, fnv1a,
+};
 pub use completed::{Completed, Completion};
-pub use config::{Idempotence, Ordering, RequiredAcks, WriterConfig};
+pub use config::{Idempotence, Ordering, RequiredAcks, TopicAutoCreation, WriterConfig};
 pub use delivery::{Delivery, Written};
 pub use error::{Error, ErrorKind, Fate, FlushErrors, Result, SendError, WriteErrors};
 #[doc(no_inline)]
 pub use kafka_conn::{Backoff, Header, Message};
 #[doc(no_inline)]
 pub use kafka_protocol::records::Compression;
+pub use properties::{Properties, PropertyError};
 pub use stats::{Summary, WriterStats};
 pub use writer::{SendOptions, Writer};
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, RwLock};
 use kafka_conn::{Cluster, Message};
 use smol_str::SmolStr;
 
-use crate::balancer::Balancer;
+use crate::balancer::{Balancer, Candidates};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{read, write};
 use crate::partition::Partition;
@@ -163,11 +163,9 @@ impl fmt::Debug for Topic {
 }
 
 impl Partitions {
-    /// Keys go where they always go; what may go anywhere goes to a partition that has a leader, if one has.
     fn choose(&self, balancer: &dyn Balancer, message: &Message) -> i32 {
-        let anywhere = !self.led.is_empty() && !balancer.is_by_content(message);
-        let candidates = if anywhere { &self.led } else { &self.indexes };
-        balancer.balance_by_load(message, candidates, &|index| self.find(index).map_or(0, |found| found.queued()))
+        let queued = |index| self.find(index).map_or(0, |found| found.queued());
+        balancer.choose(message, &Candidates::new(&self.indexes, &self.led, &queued))
     }
 
     fn find(&self, index: i32) -> Option<&Arc<Partition>> {

@@ -5,14 +5,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use kafka_conn::{Message, Transport};
+use kafka_conn::{Message, Route, Transport};
+use kafka_protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 use kafka_protocol::records::{BatchBuilder, BatchOptions};
 use tokio::runtime::Handle;
 use tokio::sync::{TryAcquireError, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use crate::buffers::Buffers;
-use crate::config::WriterConfig;
+use crate::config::{TopicAutoCreation, WriterConfig};
 use crate::delivery::{Delivery, Settling, Written};
 use crate::error::{Error, ErrorKind, FlushErrors, Result, SendError, WriteErrors};
 use crate::partition::{BatchLimits, Entry, Partition, headers};
@@ -368,7 +369,11 @@ impl Inner {
 
     async fn load(&self, name: &str, until: Instant) -> Result<()> {
         let failed = || Error::new(ErrorKind::Metadata).with_topic(&name.into());
-        match timeout_at(until, self.transport.topic(name)).await {
+        let found = async {
+            self.make(name).await?;
+            self.transport.topic(name).await
+        };
+        match timeout_at(until, found).await {
             Ok(Ok(topic)) => {
                 self.adopt(&topic);
                 Ok(())
@@ -380,6 +385,21 @@ impl Inner {
                 Err(failed().with_source(timeout))
             }
         }
+    }
+
+    /// Asks a broker to make the topic, if that is wanted and the topic is not known. What comes of it, metadata tells.
+    async fn make(&self, name: &str) -> kafka_conn::Result<()> {
+        let is_known = self.transport.cluster().topic(name).is_some_and(|topic| topic.check().is_ok());
+        if is_known || self.config.topic_auto_creation == TopicAutoCreation::Never {
+            return Ok(());
+        }
+        let topic = MetadataRequestTopic { name: Some(name.into()), ..MetadataRequestTopic::default() };
+        let request = MetadataRequest {
+            topics: Some(vec![topic]),
+            allow_auto_topic_creation: true,
+            ..MetadataRequest::default()
+        };
+        self.transport.call(&request, Route::Any).await.map(drop)
     }
 
     fn load_now(&self, name: &str) -> Result<()> {

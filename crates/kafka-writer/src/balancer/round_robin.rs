@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kafka_conn::Message;
 
-use super::{Balancer, element};
+use super::{Balancer, Candidates, element};
 
 /// Takes the partitions in turn, a number of messages for each (kafka-go `RoundRobin`). Every topic has a turn of its
 /// own.
@@ -47,8 +47,8 @@ impl Balancer for RoundRobin {
         element(partitions, turn % partitions.len().max(1))
     }
 
-    fn is_by_content(&self, _message: &Message) -> bool {
-        false
+    fn choose(&self, message: &Message, candidates: &Candidates<'_>) -> i32 {
+        self.balance(message, candidates.led())
     }
 
     fn for_topic(&self, _topic: &str) -> Arc<dyn Balancer> {

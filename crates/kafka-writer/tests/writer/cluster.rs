@@ -194,6 +194,11 @@ fn topic_id(name: &str) -> Uuid {
 fn metadata(state: &mut State, version: i16, body: Bytes) -> MetadataResponse {
     state.metadata_requests += 1;
     let request = MetadataRequest::decode(version, body).unwrap();
+    if request.allow_auto_topic_creation {
+        for name in request.topics.iter().flatten().filter_map(|asked| asked.name.as_deref()) {
+            state.topics.entry(name.to_owned()).or_insert_with(|| vec![1]);
+        }
+    }
     let broker = |node_id: i32| MetadataResponseBroker {
         node_id,
         host: "broker".into(),

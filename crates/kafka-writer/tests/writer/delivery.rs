@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use kafka_writer::{Compression, ErrorKind, Header, Manual, Message, RequiredAcks, RoundRobin, Writer, WriterConfig};
+use kafka_writer::{
+    Compression, ErrorKind, Header, Manual, Message, RequiredAcks, RoundRobin, TopicAutoCreation, Writer, WriterConfig,
+};
 use tokio::time::Instant;
 
 use crate::cluster::Cluster;
@@ -134,4 +136,13 @@ async fn partitions_that_are_added_are_used() {
     tokio::time::sleep(Duration::from_millis(1)).await;
     let written = writer.write_messages(&[message("1"), message("2")]).await.unwrap();
     assert!(written.iter().any(|written| written.partition == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_is_made_where_that_is_wanted() {
+    let cluster = Cluster::new("t", &[1]);
+    let config = WriterConfig { topic_auto_creation: TopicAutoCreation::Ask, ..config("fresh") };
+    let writer = Writer::new(cluster.transport().await, config).unwrap();
+    writer.send(message("x")).await.unwrap().await.unwrap();
+    assert_eq!(cluster.values("fresh", 0), ["x"]);
 }

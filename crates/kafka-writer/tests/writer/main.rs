@@ -6,12 +6,16 @@ mod faults;
 mod lifecycle;
 mod limits;
 
-use kafka_writer::{Message, WriterConfig};
+use std::sync::Arc;
+
+use kafka_writer::{Message, RoundRobin, WriterConfig};
 
 fn message(value: impl Into<String>) -> Message {
     Message { value: Some(value.into().into()), ..Message::default() }
 }
 
 fn config(topic: &str) -> WriterConfig {
-    WriterConfig { topic: Some(topic.into()), ..WriterConfig::default() }
+    // In turn, so that tests know where a message goes.
+    let balancer = Arc::new(RoundRobin::default());
+    WriterConfig { topic: Some(topic.into()), balancer, ..WriterConfig::default() }
 }
