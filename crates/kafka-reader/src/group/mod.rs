@@ -12,6 +12,8 @@ mod config;
 mod consumer_group;
 mod event;
 mod membership;
+#[cfg(test)]
+mod model;
 mod task;
 
 pub(crate) use activity::{Activity, Waiting};
