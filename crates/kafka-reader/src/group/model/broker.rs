@@ -328,13 +328,13 @@ impl Broker {
             let others = self.members.iter().any(|(id, other)| id != member && other.has.contains(partition));
             let before = self.committed.insert(partition.clone(), mark.offset).unwrap_or_default();
             if others {
-                self.wrong.get_or_insert(format!("{member} commits for {partition}, which another member has"));
+                self.wrong.get_or_insert_with(|| format!("{member} commits for {partition}, which another member has"));
             }
             if mark.offset < before {
-                self.wrong.get_or_insert(format!("{partition} goes back from {before} to {}", mark.offset));
+                self.wrong.get_or_insert_with(|| format!("{partition} goes back from {before} to {}", mark.offset));
             }
             if mark.offset > END {
-                self.wrong.get_or_insert(format!("{partition} is committed beyond its end"));
+                self.wrong.get_or_insert_with(|| format!("{partition} is committed beyond its end"));
             }
             self.news.push((partition.clone(), mark.offset));
         }

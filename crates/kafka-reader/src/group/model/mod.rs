@@ -461,7 +461,7 @@ impl World {
                 }
             }
             Change::Failed(code) => {
-                self.violation.get_or_insert(format!("client {number} was refused: {code}"));
+                self.violation.get_or_insert_with(|| format!("client {number} was refused: {code}"));
             }
         }
     }
@@ -474,7 +474,7 @@ impl World {
             let here = client.membership.is_stable() && client.membership.generation() == generation;
             for partition in client.positions.keys().filter(|_| here) {
                 if let Some(other) = owners.insert(partition, number) {
-                    self.violation.get_or_insert(format!("{partition} is processed by {other} and {number}"));
+                    self.violation.get_or_insert_with(|| format!("{partition} is processed by {other} and {number}"));
                 }
             }
         }
