@@ -13,14 +13,24 @@
 //!
 //! A partition has one owner at any time, a fetcher or the control task, and its [position](Reader::offset) travels with
 //! it: when a leader moves, reading goes on where it was. Where that is impossible (the offset is out of range, a batch
-//! is corrupt, the topic was replaced by another) the partition *halts*, with an error that says where.
+//! is corrupt, the topic was replaced by another) the partition *halts*, with an error that says where. Positions carry
+//! the epoch of the leader that wrote what was read: a new leader is asked whether it has that too (KIP-320), and where
+//! it does not, the error says which offsets were lost, and reading goes on with what is there now.
 //!
-//! This crate never skips a record that is in the log without an error, never hands over a record whose batch failed its checksum, never
+//! In a [group](GroupConfig) the partitions are those that the group assigns to this member, and come and go:
+//!
+//! ```text
+//!  Reader ◄── assigned, revoked, lost ── ConsumerGroup ◄──► coordinator: join, sync, heartbeat, commit, leave
+//!    └── offsets that were processed ──────────►┘
+//! ```
+//!
+//! [`ConsumerGroup`] does that alone, for those who read by other means, and [`Generations`] is kafka-go's view of it. The
+//! [`Assignor`]s come to the same results as Java's.
+//!
+//! This crate never skips a record that is in the log without an error, never hands over a record whose batch failed its
+//! checksum or of a partition that it has given up, never commits for a partition that is not this member's, never
 //! writes to a topic, and never waits for anything in `Drop`. What is prefetched is bounded in bytes, and each partition
 //! has a share of that bound of its own, so that none keeps another from being read.
-//!
-//! What it does not do yet: to compare leader epochs with the broker's log (KIP-320). After an unclean election that
-//! replaced records before its position, it goes on behind them without a word.
 
 mod assignor;
 mod batch;
@@ -49,8 +59,8 @@ pub use batch::{BatchRecords, FetchedBatch};
 pub use config::{IsolationLevel, OutOfRange, Partitions, ReaderConfig, StartOffset};
 pub use error::{Error, ErrorContext, ErrorKind, Result};
 pub use group::{
-    AssignedPartition, CommitHandle, CommitOffset, ConsumerGroup, GroupConfig, GroupEvent, GroupTopicNames, LostReason,
-    Revoked,
+    AssignedPartition, CommitHandle, CommitOffset, Committing, ConsumerGroup, Ended, Generation, Generations,
+    GroupConfig, GroupEvent, GroupTopicNames, LostReason, Revoked,
 };
 /// What to decode the records of a [`FetchedBatch`] with, and what comes out.
 pub use kafka_protocol::records::{BatchDecoder, Record};

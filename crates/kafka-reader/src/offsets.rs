@@ -200,10 +200,13 @@ fn read(
     partitions: &[(i32, i64)],
 ) -> Vec<(i32, Result<Listed, ErrorCode>)> {
     let answers = response.topics.iter().filter(|answer| answer.name == *topic).flat_map(|answer| &answer.partitions);
+    let by_time = partitions.iter().filter(|(_, timestamp)| *timestamp >= 0);
+    let by_time: BTreeSet<_> = by_time.map(|(partition, _)| *partition).collect();
     let mut answered: BTreeMap<i32, _> = answers
         .map(|answer| {
             let offset = match ErrorCode(answer.error_code) {
-                ErrorCode::NONE if answer.offset >= 0 => {
+                // By a timestamp there may be none.
+                ErrorCode::NONE if answer.offset >= 0 || by_time.contains(&answer.partition_index) => {
                     Ok(Listed { offset: answer.offset, leader_epoch: answer.leader_epoch })
                 }
                 ErrorCode::NONE => Err(ErrorCode::OFFSET_NOT_AVAILABLE),

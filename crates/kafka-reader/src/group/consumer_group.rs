@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use kafka_conn::{Message, Transport};
 use smol_str::SmolStr;
@@ -129,9 +130,17 @@ impl ConsumerGroup {
 
     /// Begins to commit offsets; the handle tells when that is done, and need not be awaited.
     pub fn commit_async(&self, offsets: impl IntoIterator<Item = (TopicPartition, CommitOffset)>) -> CommitHandle {
-        let answer = lock(&self.commits).commit(offsets.into_iter().collect(), self.config.commit_timeout);
-        self.activity.wake.notify_one();
-        CommitHandle { answer, group_id: self.config.group_id.clone() }
+        self.committing().commit(offsets)
+    }
+
+    /// What commits for this member, to be cloned into its work.
+    pub fn committing(&self) -> Committing {
+        Committing {
+            commits: Arc::clone(&self.commits),
+            activity: Arc::clone(&self.activity),
+            group_id: self.config.group_id.clone(),
+            timeout: self.config.commit_timeout,
+        }
     }
 
     /// Commits the offsets behind these messages, the highest of each partition, and waits for it.
@@ -217,6 +226,31 @@ pub(crate) fn highest<'a>(messages: impl IntoIterator<Item = &'a Message>) -> BT
     offsets
 }
 
+/// Commits for a member of a group, from [`ConsumerGroup::committing`]. Clones do so for the same one.
+#[derive(Clone)]
+pub struct Committing {
+    commits: SharedCommits,
+    activity: Arc<Activity>,
+    group_id: SmolStr,
+    timeout: Duration,
+}
+
+impl Committing {
+    /// Begins to commit offsets; the handle tells when that is done, and need not be awaited. For partitions that are not
+    /// the member's, or no longer, nothing is committed.
+    pub fn commit(&self, offsets: impl IntoIterator<Item = (TopicPartition, CommitOffset)>) -> CommitHandle {
+        let answer = lock(&self.commits).commit(offsets.into_iter().collect(), self.timeout);
+        self.activity.wake.notify_one();
+        CommitHandle { answer, group_id: self.group_id.clone() }
+    }
+}
+
+impl fmt::Debug for Committing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Committing").field("group_id", &self.group_id).finish_non_exhaustive()
+    }
+}
+
 /// A commit that is on its way, from [`ConsumerGroup::commit_async`] or [`Reader::commit_async`](crate::Reader::commit_async).
 ///
 /// It is a future; dropping it changes nothing: the offsets are committed all the same.
@@ -254,4 +288,4 @@ fn seed(transport: &Transport) -> u64 {
 /// Commands that the task has not taken yet.
 const MAX_COMMANDS: usize = 8;
 /// Longer than a last commit and a goodbye take.
-const CLOSE: std::time::Duration = std::time::Duration::from_secs(15);
+const CLOSE: Duration = Duration::from_secs(15);

@@ -11,6 +11,7 @@ mod commits;
 mod config;
 mod consumer_group;
 mod event;
+mod generation;
 mod membership;
 #[cfg(test)]
 mod model;
@@ -20,6 +21,7 @@ pub(crate) use activity::{Activity, Waiting};
 pub use commits::CommitOffset;
 pub use config::{GroupConfig, GroupTopicNames};
 pub(crate) use consumer_group::highest;
-pub use consumer_group::{CommitHandle, ConsumerGroup};
+pub use consumer_group::{CommitHandle, Committing, ConsumerGroup};
 pub use event::{AssignedPartition, GroupEvent, Revoked};
+pub use generation::{Ended, Generation, Generations};
 pub use membership::LostReason;

@@ -1,5 +1,6 @@
 //! A cluster in memory, just enough of one to be read from: brokers behind `duplex` streams, logs of real batches, fetch
 //! sessions, and faults that a test asks for.
+#![allow(dead_code, reason = "each file of tests needs a part of it")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,6 +17,9 @@ use kafka_protocol::messages::list_offsets::{
 };
 use kafka_protocol::messages::metadata::{
     MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use kafka_protocol::messages::offset_for_leader_epoch::{
+    EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OffsetForLeaderTopicResult,
 };
 use kafka_protocol::records::{BatchBuilder, BatchOptions, Batches, Compression, Compressor, stamp_offset};
 use kafka_protocol::{ApiKey, ErrorCode, Message, Uuid};
@@ -193,6 +197,9 @@ impl World {
             ApiKey::LIST_OFFSETS => {
                 self.list_offsets(&ListOffsetsRequest::decode(version, body).unwrap()).encode(version, &mut answer)
             }
+            ApiKey::OFFSET_FOR_LEADER_EPOCH => self
+                .epoch_ends(&OffsetForLeaderEpochRequest::decode(version, body).unwrap())
+                .encode(version, &mut answer),
             ApiKey::FETCH => {
                 let request = FetchRequest::decode(version, body).unwrap();
                 self.fetch(broker, version, &request).await?.encode(version, &mut answer)
@@ -214,7 +221,7 @@ impl World {
         let keys =
             [(ApiKey::API_VERSIONS, 3), (ApiKey::METADATA, 12), (ApiKey::LIST_OFFSETS, 9), (ApiKey::FETCH, fetch)];
         // What a client may look for in order to tell how old the broker is.
-        let others = [(ApiKey::PRODUCE, 11)];
+        let others = [(ApiKey::PRODUCE, 11), (ApiKey::OFFSET_FOR_LEADER_EPOCH, 4)];
         ApiVersionsResponse { api_keys: keys.into_iter().chain(others).map(api).collect(), ..Default::default() }
     }
 
@@ -241,6 +248,35 @@ impl World {
         MetadataResponse { brokers: (0..3).map(broker).collect(), topics: vec![topic], ..Default::default() }
     }
 
+    /// An unclean election: the new leader has nothing from this offset on.
+    pub(crate) fn truncate(&self, partition: usize, to: i64, leader: i32) {
+        self.change(|state| {
+            let log = &mut state.logs[partition];
+            log.batches.retain(|batch| batch.slice(..8).get_i64() < to);
+            (log.end, log.leader, log.epoch) = (to, leader, log.epoch + 1);
+        });
+    }
+
+    fn epoch_ends(&self, request: &OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse {
+        let state = self.state();
+        let mut partitions = Vec::new();
+        for asked in request.topics.iter().flat_map(|topic| &topic.partitions) {
+            let log = &state.logs[usize::try_from(asked.partition).unwrap()];
+            let epoch = |batch: &Bytes| batch.slice(12..16).get_i32();
+            let later = log.batches.iter().find(|batch| epoch(batch) > asked.leader_epoch);
+            let end_offset = later.map_or(log.end, |batch| batch.slice(..8).get_i64());
+            let known = log.batches.iter().map(epoch).filter(|epoch| *epoch <= asked.leader_epoch).max();
+            partitions.push(EpochEndOffset {
+                partition: asked.partition,
+                leader_epoch: known.unwrap_or(-1),
+                end_offset,
+                ..EpochEndOffset::default()
+            });
+        }
+        let topic = OffsetForLeaderTopicResult { topic: TOPIC.into(), partitions, ..Default::default() };
+        OffsetForLeaderEpochResponse { topics: vec![topic], ..Default::default() }
+    }
+
     fn list_offsets(&self, request: &ListOffsetsRequest) -> ListOffsetsResponse {
         let state = self.state();
         let mut partitions = Vec::new();
@@ -249,7 +285,11 @@ impl World {
             let offset = match wanted.timestamp {
                 -2 => log.start,
                 -4 => log.local_start,
-                _ => log.end,
+                -1 => log.end,
+                time => {
+                    let at = log.start.max(time - 1_700_000_000_000);
+                    if at < log.end { at } else { -1 }
+                }
             };
             let partition_index = wanted.partition_index;
             partitions.push(ListOffsetsPartitionResponse { partition_index, offset, ..Default::default() });
