@@ -53,6 +53,9 @@ pub struct ReaderConfig {
     /// Also how long [`Reader::new`](crate::Reader::new) looks for the start offsets. Default 30 s
     /// (`default.api.timeout.ms`; kafka-go's `MaxAttempts` counts attempts).
     pub retry_timeout: Duration,
+    /// The rack this reader is in: where brokers are told to (`replica.selector.class`), replicas in the same rack serve it
+    /// in place of leaders. Default: none, or that of the group (`client.rack`, KIP-392).
+    pub rack: Option<SmolStr>,
     /// What to do where the partition no longer has the offset that is next: records were removed before they were read,
     /// or an election lost some. Default [`OutOfRange::Error`] (`auto.offset.reset`, kafka-go `OffsetOutOfRangeError`).
     pub out_of_range: OutOfRange,
@@ -78,6 +81,7 @@ impl Default for ReaderConfig {
             isolation_level: IsolationLevel::ReadUncommitted,
             backoff: Backoff { min: Duration::from_millis(100), max: Duration::from_secs(1) },
             retry_timeout: Duration::from_secs(30),
+            rack: None,
             out_of_range: OutOfRange::Error,
             group: None,
             limits: Limits::default(),
@@ -133,6 +137,8 @@ pub(crate) struct Settings {
     pub(crate) patience: Patience,
     pub(crate) limits: Limits,
     pub(crate) out_of_range: OutOfRange,
+    /// Empty where it is in none.
+    pub(crate) rack: SmolStr,
 }
 
 impl Settings {
@@ -154,6 +160,7 @@ impl Settings {
         check_partitions(config).map_err(invalid)?;
         let size = |bytes: u32, what| i32::try_from(bytes).map_err(|_| invalid(what));
         let max_wait_ms = i32::try_from(config.max_wait.as_millis());
+        let rack = config.rack.as_ref().or_else(|| config.group.as_ref()?.rack.as_ref());
         Ok(Self {
             min_bytes: size(config.min_bytes, "min_bytes is 2 GiB or more")?,
             max_bytes: size(config.max_bytes, "max_bytes is 2 GiB or more")?,
@@ -167,6 +174,7 @@ impl Settings {
             },
             limits: config.limits.clone(),
             out_of_range: config.out_of_range,
+            rack: rack.cloned().unwrap_or_default(),
         })
     }
 }

@@ -46,6 +46,8 @@ struct Placed {
     broker: BrokerId,
     leader_epoch: i32,
     topic_id: Uuid,
+    /// Until when it stays with a follower, where it is with one.
+    nearer_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -173,6 +175,7 @@ impl Control {
                 broker,
                 leader_epoch: assigned.leader_epoch,
                 topic_id: assigned.topic_id,
+                nearer_until: assigned.nearer.map(|(_, until)| until),
             };
             self.placed.insert(assigned.gauge.slot, placed);
         }
@@ -208,7 +211,27 @@ impl Control {
                 self.troubles.remove(&assigned.gauge.slot);
             }
         }
+        let far: Vec<_> = match reason {
+            // Whatever a follower says, the leader knows better; and now and then it is asked whether it still holds.
+            Reason::Failed(_) | Reason::OutOfRange => {
+                partitions.extract_if(.., |part| part.nearer.take().is_some()).collect()
+            }
+            _ => Vec::new(),
+        };
+        if !far.is_empty() {
+            far.iter().for_each(|assigned| self.shared.transport.request_refresh(&assigned.gauge.topic));
+            self.parked.push(Parked { partitions: far, until: Instant::now() });
+        }
+        let now = Instant::now();
+        for assigned in &mut partitions {
+            assigned.nearer.take_if(|(_, until)| *until <= now);
+        }
         match reason {
+            Reason::Nearer(broker) => {
+                let until = now + self.shared.transport.config().metadata_ttl.min(LONGEST_WAIT);
+                partitions.iter_mut().for_each(|assigned| assigned.nearer = Some((broker, until)));
+                self.parked.push(Parked { partitions, until: now });
+            }
             Reason::Released => self.parked.push(Parked { partitions, until: Instant::now() }),
             Reason::Failed(error) => self.park(partitions, &error),
             Reason::OutOfRange => partitions.into_iter().for_each(|assigned| self.check(assigned)),
@@ -252,13 +275,18 @@ impl Control {
     /// A new snapshot: leaders that have moved take their partitions over, and who waits for one looks at once.
     fn handle_cluster(&mut self) {
         let cluster = Arc::clone(&self.cluster.borrow_and_update());
+        let now = Instant::now();
         for (slot, placed) in &mut self.placed {
             let known = cluster.topic(&placed.gauge.topic).and_then(|topic| topic.partition(placed.gauge.partition));
             let Some(partition) = known else { continue };
             let replaced =
                 cluster.topic(&placed.gauge.topic).is_some_and(|topic| is_replaced(placed.topic_id, topic.id));
             let newer = partition.leader_epoch > placed.leader_epoch;
-            let moved = partition.leader.is_some_and(|leader| leader != placed.broker || newer);
+            let elsewhere = match placed.nearer_until {
+                Some(until) => until <= now || cluster.broker(placed.broker).is_none(),
+                None => partition.leader.is_some_and(|leader| leader != placed.broker),
+            };
+            let moved = elsewhere || (newer && partition.leader.is_some());
             if (moved || replaced)
                 && let Some(fetcher) = self.fetchers.get(&placed.broker)
             {
@@ -267,7 +295,6 @@ impl Control {
                 let _it_will_find_out = fetcher.try_send(Command::Release(*slot));
             }
         }
-        let now = Instant::now();
         for parked in &mut self.parked {
             let moved = |assigned: &Assigned| {
                 home(&cluster, assigned).is_ok_and(|home| home.leader_epoch > assigned.leader_epoch)
@@ -426,6 +453,8 @@ fn home(cluster: &Cluster, assigned: &Assigned) -> Result<Home> {
     }
     let partition = topic.and_then(|topic| topic.partition(gauge.partition));
     let leader_epoch = partition.map_or(-1, |partition| partition.leader_epoch);
+    let nearer = assigned.nearer.map(|(broker, _)| broker).filter(|broker| cluster.broker(*broker).is_some());
+    let broker = nearer.unwrap_or(broker);
     Ok(Home { broker, leader_epoch, topic_id })
 }
 

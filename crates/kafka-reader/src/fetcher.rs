@@ -91,6 +91,8 @@ pub(crate) struct Assigned {
     pub(crate) validated: i32,
     /// An answer came since the control task had it last.
     pub(crate) fetched: bool,
+    /// A follower that the leader said is nearer, and until when that is believed (KIP-392).
+    pub(crate) nearer: Option<(BrokerId, Instant)>,
     /// What to do where there is no such offset, as long as nothing was read.
     pub(crate) otherwise: Option<OutOfRange>,
 }
@@ -123,6 +125,8 @@ pub(crate) enum Reason {
     /// To be tried again after a pause.
     Failed(Error),
     OutOfRange,
+    /// This broker has a replica that is nearer.
+    Nearer(BrokerId),
     /// There seems to be nothing up to this offset.
     Vacant(i64),
     /// For good.
@@ -347,6 +351,7 @@ impl Fetcher {
             session_epoch: parts.session_epoch,
             topics: parts.topics,
             forgotten_topics_data: parts.forgotten,
+            rack_id: settings.rack.clone(),
             ..FetchRequest::default()
         }
     }
@@ -420,6 +425,11 @@ impl Fetcher {
         let asked = asked.map_or(self.shared.settings.partition_max_bytes, |wanted| wanted.max_bytes);
         let isolation_level = self.shared.settings.isolation_level;
         let assigned = &mut self.partitions[at];
+        let nearer = BrokerId(data.preferred_read_replica);
+        if data.error_code == 0 && nearer.0 >= 0 && nearer != self.broker {
+            self.give_back_one(at, Reason::Nearer(nearer)).await;
+            return (0, 0);
+        }
         match assigned.position.handle_data(data, asked) {
             Outcome::Nothing => assigned.answered(data, isolation_level),
             Outcome::Batches { batches, from, size } => {

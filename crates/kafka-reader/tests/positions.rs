@@ -4,6 +4,7 @@ mod support;
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use kafka_protocol::ErrorCode;
 use kafka_reader::{ErrorKind, OutOfRange, Partitions, Reader, ReaderConfig, StartOffset, TopicPartition};
 use support::{TOPIC, World};
 use tokio::time::timeout;
@@ -169,4 +170,32 @@ async fn stats_tell_what_was_done_since_they_were_read() {
     assert_eq!(stats.partitions[0].partition, TopicPartition::new(TOPIC, 0));
     values(&mut reader, 1).await;
     assert_eq!((reader.stats().messages, reader.stats().dials), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_that_is_nearer_serves_and_the_leader_does_when_it_does_not() {
+    let world = World::new(&[0]);
+    world.change(|state| state.logs[0].follower = Some((1, "near")));
+    world.append(0, &["a", "b"]);
+    let mut far = reader(&world, config()).await;
+    assert_eq!(values(&mut far, 2).await.concat(), "ab");
+    assert_eq!(world.state().logs[0].asked_follower, 0);
+    far.close().await;
+    let mut near = reader(&world, ReaderConfig { rack: Some("near".into()), ..config() }).await;
+    assert_eq!(values(&mut near, 2).await.concat(), "ab");
+    assert!(world.state().logs[0].asked_follower > 0);
+    // It does not have the replica any more.
+    world.change(|state| state.logs[0].follower = None);
+    world.append(0, &["c"]);
+    let begun = tokio::time::Instant::now();
+    assert_eq!(values(&mut near, 1).await, ["c"]);
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    // It says that there is no such offset: it is only behind.
+    world.change(|state| state.logs[0].follower = Some((1, "near")));
+    world.append(0, &["d"]);
+    assert_eq!(values(&mut near, 1).await, ["d"]);
+    world.change(|state| state.logs[0].errors.push_back(ErrorCode::OFFSET_OUT_OF_RANGE));
+    world.append(0, &["e"]);
+    assert_eq!(values(&mut near, 1).await, ["e"]);
+    assert_eq!(near.stats().skipped, 0);
 }

@@ -185,6 +185,7 @@ impl Reader {
                 leader_epoch: -1,
                 validated: -1,
                 fetched: false,
+                nearer: None,
                 otherwise,
             });
             let progress = Progress { gauge, offset, leader_epoch, paused: false, halted: None };

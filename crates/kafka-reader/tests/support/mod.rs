@@ -63,6 +63,10 @@ pub(crate) struct State {
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     pub(crate) leader: i32,
+    /// A follower that serves reads, and the rack it is in.
+    pub(crate) follower: Option<(i32, &'static str)>,
+    /// How often the follower was asked.
+    pub(crate) asked_follower: usize,
     pub(crate) epoch: i32,
     pub(crate) start: i64,
     /// What is before this would be in tiered storage.
@@ -83,6 +87,7 @@ pub(crate) struct Session {
     /// Partition → (fetch offset, leader epoch, max bytes), in the order of the requests.
     partitions: BTreeMap<i32, (i64, i32, i32)>,
     epoch: i32,
+    rack: String,
 }
 
 impl World {
@@ -364,6 +369,7 @@ impl State {
             return Begun::Refused(ErrorCode::INVALID_FETCH_SESSION_EPOCH);
         }
         session.epoch += 1;
+        session.rack = request.rack_id.to_string();
         for topic in &request.topics {
             let name = if version >= 13 { topic.topic_id == self.topic_id } else { topic.topic == TOPIC };
             assert!(name, "{topic:?}");
@@ -384,9 +390,14 @@ impl State {
         let mut partitions = Vec::new();
         for (&partition, &(offset, epoch, most)) in &session.partitions {
             let log = &mut self.logs[usize::try_from(partition).unwrap()];
-            let data = log.read(broker, partition, offset, epoch, left.min(usize::try_from(most).unwrap()), &mut left);
+            let most = left.min(usize::try_from(most).unwrap());
+            let data = log.read(broker, partition, (offset, epoch), most, &mut left, &session.rack);
             self.bytes_sent += data.records.as_ref().map_or(0, Bytes::len);
-            if full || data.error_code != 0 || data.records.as_ref().is_some_and(|records| !records.is_empty()) {
+            if full
+                || data.error_code != 0
+                || data.preferred_read_replica >= 0
+                || data.records.as_ref().is_some_and(|records| !records.is_empty())
+            {
                 partitions.push(data);
             }
         }
@@ -401,17 +412,24 @@ impl Log {
         &mut self,
         broker: i32,
         partition_index: i32,
-        offset: i64,
-        epoch: i32,
+        (offset, epoch): (i64, i32),
         most: usize,
         left: &mut usize,
+        rack: &str,
     ) -> PartitionData {
         let refused = |code: ErrorCode| PartitionData { partition_index, error_code: code.0, ..Default::default() };
         if let Some(code) = self.errors.pop_front() {
             return refused(code);
         }
-        if self.leader != broker {
+        let followed = self.follower.is_some_and(|(follower, _)| follower == broker);
+        self.asked_follower += usize::from(followed);
+        if self.leader != broker && !followed {
             return refused(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        }
+        if let Some((follower, near)) = self.follower.filter(|_| !followed)
+            && near == rack
+        {
+            return PartitionData { partition_index, preferred_read_replica: follower, ..Default::default() };
         }
         if epoch < self.epoch {
             return refused(ErrorCode::FENCED_LEADER_EPOCH);
