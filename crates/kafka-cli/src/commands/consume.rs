@@ -4,6 +4,7 @@
 //!  Reader::fetch_batch ──► records, borrowed ──► lines, in one buffer ──► Output
 //! ```
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::mem;
 use std::pin::pin;
@@ -12,7 +13,10 @@ use std::time::Duration;
 
 use clap::Args;
 use futures_util::FutureExt;
-use kafka_reader::{BatchDecoder, EndOffsets, FetchedBatch, Partitions, Reader, ReaderConfig, Record, StartOffset};
+use kafka_reader::{
+    BatchDecoder, CommitOffset, EndOffsets, FetchedBatch, GroupConfig, Partitions, Reader, ReaderConfig, Record,
+    StartOffset, TopicPartition,
+};
 use tokio::time::timeout;
 
 use crate::connect::ConnectArguments;
@@ -50,6 +54,10 @@ pub(crate) struct ConsumeArguments {
         value_parser = clap::value_parser!(i32).range(0..)
     )]
     pub(crate) partitions: Vec<i32>,
+    /// Reads as a member of this group, which shares the topic's partitions; what was printed is committed, and reading
+    /// goes on there the next time
+    #[arg(short, long, conflicts_with_all = ["exit_at_end", "partitions"])]
+    pub(crate) group: Option<String>,
     #[command(flatten)]
     pub(crate) connect: ConnectArguments,
 }
@@ -57,24 +65,35 @@ pub(crate) struct ConsumeArguments {
 /// Copies messages until there is a reason to end; a signal, or nobody who reads them, is one at any time.
 pub(crate) async fn run(arguments: ConsumeArguments, mut signals: Signals) -> Result<Outcome> {
     let mut output = Output::open()?;
-    let signal = tokio::select! {
+    let mut copy = None;
+    let result = tokio::select! {
         biased;
-        signal = signals.next() => signal,
+        signal = signals.next() => Err(signal),
         gone = reader_gone() => return Err(gone),
-        result = consume(&arguments, &mut output) => return result,
+        result = consume(&arguments, &mut output, &mut copy) => Ok(result),
     };
-    // Half a line is worse than none: what is being written may end, if somebody reads it.
-    let _in_vain = timeout(GRACE, output.close()).await;
-    Ok(Outcome::Interrupted(signal))
+    if let Some(copy) = copy {
+        copy.leave().await;
+    }
+    match result {
+        Ok(result) => {
+            let closed = output.close().await;
+            result.and_then(|outcome| closed.map(|()| outcome))
+        }
+        Err(signal) => {
+            // Half a line is worse than none: what is being written may end, if somebody reads it.
+            let _in_vain = timeout(GRACE, output.close()).await;
+            Ok(Outcome::Interrupted(signal))
+        }
+    }
 }
 
-async fn consume(arguments: &ConsumeArguments, output: &mut Output) -> Result<Outcome> {
-    let result = match Copy::start(arguments, output).await {
-        Ok(copy) => copy.run().await,
-        Err(error) => Err(error),
-    };
-    let closed = output.close().await;
-    result.and_then(|outcome| closed.map(|()| outcome))
+async fn consume<'a>(
+    arguments: &'a ConsumeArguments,
+    output: &'a mut Output,
+    copy: &mut Option<Copy<'a>>,
+) -> Result<Outcome> {
+    copy.insert(Copy::start(arguments, output).await?).run().await
 }
 
 /// The way of messages from a reader to the output.
@@ -89,17 +108,22 @@ struct Copy<'a> {
     separator: Option<&'a KeySeparator>,
     output: &'a mut Output,
     lines: Vec<u8>,
+    /// Behind what is in `lines`, for a group to commit once it is handed over.
+    printed: BTreeMap<TopicPartition, CommitOffset>,
     outcome: Outcome,
 }
 
 impl<'a> Copy<'a> {
     async fn start(arguments: &'a ConsumeArguments, output: &'a mut Output) -> Result<Self> {
         let transport = arguments.connect.connect().await?;
-        let config = ReaderConfig {
-            topic: arguments.topic.as_str().into(),
-            partitions: partitions(&arguments.partitions),
-            start_offset: arguments.from,
-            ..ReaderConfig::default()
+        let config = match &arguments.group {
+            Some(group) => ReaderConfig { group: Some(member(arguments, group)), ..ReaderConfig::default() },
+            None => ReaderConfig {
+                topic: arguments.topic.as_str().into(),
+                partitions: partitions(&arguments.partitions),
+                start_offset: arguments.from,
+                ..ReaderConfig::default()
+            },
         };
         let reader = Reader::new(transport, config).await?;
         let end = if arguments.exit_at_end { Some(reader.end_offsets().await?) } else { None };
@@ -113,14 +137,41 @@ impl<'a> Copy<'a> {
             separator: arguments.key_separator.as_ref(),
             output,
             lines: Vec::new(),
+            printed: BTreeMap::new(),
         })
     }
 
     /// Copies to the end; what came before an error is handed over first.
-    async fn run(mut self) -> Result<Outcome> {
+    async fn run(&mut self) -> Result<Outcome> {
         let result = self.copy().await;
         self.flush().await?;
         result.map(|()| self.outcome)
+    }
+
+    /// Leaves the group, if there is one, so that others go on at once.
+    async fn leave(self) {
+        if self.reader.config().group.is_some() {
+            let _too_late = timeout(LEAVE, self.reader.close()).await;
+        }
+    }
+
+    /// Says that everything up to here is printed, as soon as it is.
+    fn note(&mut self, batch: &FetchedBatch, offset: i64) {
+        if self.reader.config().group.is_some() {
+            let partition = TopicPartition::new(batch.topic(), batch.partition());
+            self.printed.insert(partition, CommitOffset { offset, ..CommitOffset::default() });
+        }
+    }
+
+    /// What was printed is handed over, and so processed.
+    fn commit(&mut self) {
+        let printed = mem::take(&mut self.printed);
+        if !printed.is_empty()
+            && let Ok(on_its_way) = self.reader.commit_offsets(printed)
+        {
+            // Whether it went well shows when somebody reads the rest.
+            drop(on_its_way);
+        }
     }
 
     async fn copy(&mut self) -> Result<()> {
@@ -137,14 +188,14 @@ impl<'a> Copy<'a> {
 
     /// The next batch, or `None` where nothing is left to read. Where it has to be waited for, the output is flushed.
     async fn next_batch(&mut self) -> Result<Option<FetchedBatch>> {
-        let mut next = pin!(next_batch(&mut self.reader, self.end.as_ref()));
-        if let Some(ready) = next.as_mut().now_or_never() {
+        if let Some(ready) = next_batch(&mut self.reader, self.end.as_ref()).now_or_never() {
             return Ok(ready?);
         }
         if !self.lines.is_empty() {
             self.output.write(mem::take(&mut self.lines)).await?;
         }
-        Ok(next.await?)
+        self.commit();
+        Ok(next_batch(&mut self.reader, self.end.as_ref()).await?)
     }
 
     /// A partition that can be read no further does not keep others from being read. Who follows a topic waits for
@@ -166,6 +217,7 @@ impl<'a> Copy<'a> {
 
     async fn print(&mut self, batch: &FetchedBatch, decoder: &mut BatchDecoder) -> Result<()> {
         let end = self.end.as_ref().and_then(|end| end.offset(batch.partition()));
+        let mut next = batch.first_offset();
         for record in batch.records(decoder)? {
             let record = record?;
             if self.left == Some(0) || end.is_some_and(|end| record.offset >= end) {
@@ -173,10 +225,13 @@ impl<'a> Copy<'a> {
             }
             append_line(&mut self.lines, self.separator, &record);
             self.left = self.left.map(|left| left - 1);
+            next = record.offset + 1;
             if self.lines.len() >= BLOCK_BYTES {
+                self.note(batch, next);
                 self.flush().await?;
             }
         }
+        self.note(batch, next);
         Ok(())
     }
 
@@ -185,7 +240,9 @@ impl<'a> Copy<'a> {
             return Ok(());
         }
         let next = Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 4);
-        self.output.write(mem::replace(&mut self.lines, next)).await
+        self.output.write(mem::replace(&mut self.lines, next)).await?;
+        self.commit();
+        Ok(())
     }
 }
 
@@ -207,6 +264,9 @@ async fn next_batch(reader: &mut Reader, end: Option<&EndOffsets>) -> kafka_read
 }
 
 fn has_ended(reader: &Reader, end: Option<&EndOffsets>) -> bool {
+    if reader.config().group.is_some() {
+        return false;
+    }
     let reached = |partition| end.is_some_and(|end| reader.offset(partition) >= end.offset(partition));
     reader.partitions().all(|partition| reader.halted(partition).is_some() || reached(partition))
 }
@@ -232,6 +292,15 @@ fn append_line(lines: &mut Vec<u8>, separator: Option<&KeySeparator>, record: &R
     lines.push(b'\n');
 }
 
+fn member(arguments: &ConsumeArguments, group: &str) -> GroupConfig {
+    GroupConfig {
+        group_id: group.into(),
+        topics: [arguments.topic.as_str()].into(),
+        start_offset: arguments.from,
+        ..GroupConfig::default()
+    }
+}
+
 fn partitions(wanted: &[i32]) -> Partitions {
     let mut wanted = wanted.to_vec();
     wanted.sort_unstable();
@@ -239,6 +308,8 @@ fn partitions(wanted: &[i32]) -> Partitions {
     if wanted.is_empty() { Partitions::All } else { Partitions::Several(wanted) }
 }
 
+/// How long leaving a group may take.
+const LEAVE: Duration = Duration::from_secs(5);
 /// A block for the output: what a pipe holds, several times over.
 const BLOCK_BYTES: usize = 256 << 10;
 /// How long a reader of the output may take for the line that it is in the middle of.
