@@ -140,12 +140,12 @@ impl<'a> Cursor<'a> {
     /// A LEB128 number of one or two bytes, as nearly all of them are.
     #[inline(always)]
     fn short_varint(&mut self) -> Option<u32> {
-        match self.rest {
-            &[first @ 0..0x80, ref rest @ ..] => {
+        match *self.rest {
+            [first @ 0..0x80, ref rest @ ..] => {
                 self.rest = rest;
                 Some(u32::from(first))
             }
-            &[first, second @ 0..0x80, ref rest @ ..] => {
+            [first, second @ 0..0x80, ref rest @ ..] => {
                 self.rest = rest;
                 Some(u32::from(first & 0x7f) | u32::from(second) << 7)
             }

@@ -145,7 +145,7 @@ fn descriptor(
     if cursor.array()? != MAGIC {
         return Err(output.refused("not an LZ4 frame", at));
     }
-    let mut covered = cursor.clone();
+    let mut covered = *cursor;
     let from = cursor.position();
     let [flags, block_descriptor] = cursor.array()?;
     if flags & VERSION_MASK != VERSION || flags & (RESERVED | DICTIONARY) != 0 {

@@ -41,13 +41,13 @@ impl Batches {
             return Ok(None);
         }
         cursor.int64()?;
-        let at_len = cursor.clone();
+        let at_len = cursor;
         let len = cursor.int32()?;
         // The crc, the magic, the attributes, the key's and the value's length of a message of format 0 (14 bytes).
         if len < MIN_LEN {
             return Err(at_len.error(DecodeErrorKind::Length(i64::from(len))));
         }
-        let mut body = cursor.clone();
+        let mut body = cursor;
         cursor.take(4)?;
         let magic = cursor.int8()?;
         if !(0..=2).contains(&magic) {

@@ -26,10 +26,10 @@ impl<'a> Entry<'a> {
         let offset = cursor.int64()?;
         let len = cursor.int32()?;
         let length = |cursor: &Cursor<'_>| cursor.error(DecodeErrorKind::Length(i64::from(len)));
-        let start = cursor.clone();
+        let start = *cursor;
         let body = cursor.take(usize::try_from(len).map_err(|_| length(&start))?)?;
         let end = cursor.position();
-        let mut fields = start.clone();
+        let mut fields = start;
         let stored = fields.uint32()?;
         let computed = crc32fast::hash(body.get(4..).ok_or_else(|| length(&start))?);
         if stored != computed {
@@ -72,7 +72,7 @@ impl EntryBase {
     /// Reads one message that holds a record.
     #[inline(never)]
     pub(super) fn read<'a>(&self, cursor: &mut Cursor<'a>) -> Result<Record<'a>, DecodeError> {
-        let start = cursor.clone();
+        let start = *cursor;
         let entry = Entry::read(cursor)?;
         if entry.magic != self.magic {
             return Err(start.error(DecodeErrorKind::Magic(entry.magic)));
