@@ -10,7 +10,7 @@ use super::step::Step;
 use crate::address::AddressError;
 use crate::cluster::BrokerId;
 
-/// The kinds of [`Error`].
+/// The kinds of [`Error`](crate::Error).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -55,7 +55,7 @@ pub enum ErrorKind {
         step: Step,
     },
     /// The connection is gone. Whether a request in flight took effect is not known, unless the error says
-    /// [`is_unsent`](Error::is_unsent).
+    /// [`is_unsent`](crate::Error::is_unsent).
     #[error("the connection was lost")]
     ConnectionLost,
     /// Records that cannot be read; the source says why, where something can be said.
