@@ -58,6 +58,7 @@ use row;
 
 fn rows() -> Vec<Row> {
     let mut rows = connection::rows();
+    rows.extend(client::rows());
     rows.extend(conn::rows());
     rows.extend(dialer::rows());
     rows.extend(transport::rows());

@@ -91,7 +91,7 @@ pub(super) async fn connect() -> (Brokers, Transport) {
     (brokers, transport)
 }
 
-fn request(topic: &str) -> MetadataRequest {
+pub(super) fn request(topic: &str) -> MetadataRequest {
     let topic = MetadataRequestTopic { name: Some(topic.into()), ..Default::default() };
     MetadataRequest { topics: Some(vec![topic]), allow_auto_topic_creation: false, ..Default::default() }
 }
