@@ -41,6 +41,8 @@ pub(crate) enum Error {
     Interop(#[from] interop::Error),
     #[error(transparent)]
     Kafka(#[from] kafka::Error),
+    #[error("the embedded brokers do not start: {0}")]
+    Embedded(suite::Failure),
     #[error("{0} scenarios failed")]
     Scenarios(usize),
     #[error("no scenario has {0:?} in its name")]
@@ -96,11 +98,14 @@ impl Arguments {
     }
 
     /// The clusters to run on, each of which starts when it is asked for.
-    fn targets(&self) -> Box<dyn Iterator<Item = Result<Target, kafka::Error>>> {
+    fn targets(&self) -> Box<dyn Iterator<Item = Result<Target, Error>>> {
         match (&self.brokers, self.kafka) {
-            (Some(brokers), _) => Box::new(std::iter::once(Target::existing(brokers.clone()))),
-            (None, Some(version)) => Box::new(std::iter::once_with(move || Target::start(version))),
-            (None, None) => Box::new(RELEASES.into_iter().map(Target::start)),
+            (Some(brokers), _) => Box::new(std::iter::once(Target::existing(brokers.clone()).map_err(Error::from))),
+            (None, Some(version)) => Box::new(std::iter::once_with(move || Ok(Target::start(version)?))),
+            (None, None) => {
+                let embedded = std::iter::once_with(|| Target::embedded().map_err(Error::Embedded));
+                Box::new(embedded.chain(RELEASES.into_iter().map(|version| Ok(Target::start(version)?))))
+            }
         }
     }
 }

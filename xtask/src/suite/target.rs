@@ -9,6 +9,7 @@ use std::time::Duration;
 use kafka_admin::{Admin, Apply, NewTopic};
 use kafka_conn::{BrokerAddress, Dialer, Transport, TransportConfig};
 
+use super::embedded::Embedded;
 use super::{Failure, Skipped};
 use crate::kafka::{
     self, Certificates, Cluster, Config, Folders, IoContext as _, Listener, Mechanism, Release, Version,
@@ -25,14 +26,20 @@ struct Inner {
     bootstrap: String,
     release: Release,
     topics: AtomicU32,
-    /// The cluster and the proxy before it, where they are ours: the cluster ends with this value.
-    own: Option<Own>,
+    /// Where the cluster is ours, it ends with this value.
+    own: Own,
 }
 
 #[derive(Debug)]
-struct Own {
-    cluster: Cluster,
-    doors: Doors,
+enum Own {
+    /// Somebody else's cluster.
+    Nothing,
+    /// A cluster, and the doors of the proxy before it.
+    Kafka {
+        cluster: Cluster,
+        doors: Doors,
+    },
+    Embedded(Embedded),
 }
 
 /// The names of the listeners that a cluster of ours has.
@@ -58,16 +65,28 @@ impl Target {
         let config = Config { version, listeners: all_listeners(&doors), ..Config::default() };
         let cluster = Cluster::start(&config, &Folders::of_workspace()?)?;
         let (release, bootstrap) = (cluster.release().clone(), cluster.bootstrap_servers());
-        Ok(Self::new(format!("Kafka {version}"), bootstrap, release, Some(Own { cluster, doors })))
+        Ok(Self::new(format!("Kafka {version}"), bootstrap, release, Own::Kafka { cluster, doors }))
     }
 
     /// Takes a cluster that runs already, with the newest release's tools.
     pub(crate) fn existing(bootstrap: String) -> Result<Self, kafka::Error> {
         let release = Release::prepare(Version::NEWEST, &Folders::of_workspace()?)?;
-        Ok(Self::new("an existing cluster".to_owned(), bootstrap, release, None))
+        Ok(Self::new("an existing cluster".to_owned(), bootstrap, release, Own::Nothing))
     }
 
-    fn new(name: String, bootstrap: String, release: Release, own: Option<Own>) -> Self {
+    /// Starts embedded brokers, with the newest release's tools.
+    pub(crate) fn embedded() -> Result<Self, Failure> {
+        let release = Release::prepare(Version::NEWEST, &Folders::of_workspace()?)?;
+        let embedded = Embedded::start()?;
+        let bootstrap = embedded.address(listeners::PLAINTEXT).ok_or("no such listener")?;
+        Ok(Self::new("embedded brokers".to_owned(), bootstrap, release, Own::Embedded(embedded)))
+    }
+
+    pub(super) fn is_embedded(&self) -> bool {
+        matches!(self.0.own, Own::Embedded(_))
+    }
+
+    fn new(name: String, bootstrap: String, release: Release, own: Own) -> Self {
         Self(Arc::new(Inner { name, bootstrap, release, topics: AtomicU32::new(0), own }))
     }
 
@@ -90,15 +109,21 @@ impl Target {
 
     /// `host:port` of a listener.
     pub(crate) fn address(&self, listener: &str) -> Result<String, Failure> {
-        let own = self.0.own.as_ref().ok_or(Skipped("listeners with TLS and SASL"))?;
-        let (_, address) = *own.cluster.addresses(listener).first().ok_or("no such listener")?;
-        Ok(address.to_string())
+        let address = match &self.0.own {
+            Own::Nothing => return Err(Skipped("listeners with TLS and SASL").into()),
+            Own::Kafka { cluster, .. } => cluster.addresses(listener).first().map(|(_, address)| address.to_string()),
+            Own::Embedded(embedded) => embedded.address(listener),
+        };
+        Ok(address.ok_or("no such listener")?)
     }
 
     /// The keys and certificates of the cluster.
     pub(crate) fn certificates(&self) -> Result<Certificates, Failure> {
-        let own = self.0.own.as_ref().ok_or(Skipped("listeners with TLS and SASL"))?;
-        Ok(own.cluster.certificates())
+        match &self.0.own {
+            Own::Nothing => Err(Skipped("listeners with TLS and SASL").into()),
+            Own::Kafka { cluster, .. } => Ok(cluster.certificates()),
+            Own::Embedded(embedded) => Ok(embedded.certificates.clone()),
+        }
     }
 
     /// A proxy before the cluster, which ends with the value, and a transport through it. Nothing goes wrong before the
@@ -108,7 +133,7 @@ impl Target {
         seed: u64,
         rules: Vec<Rule>,
     ) -> Result<(Proxy, Transport), Failure> {
-        let Some(Own { cluster, doors }) = &self.0.own else {
+        let Own::Kafka { cluster, doors } = &self.0.own else {
             return Err(Skipped("brokers that advertise our proxy").into());
         };
         let proxy = doors.serve(&cluster.addresses(listeners::PROXIED), seed)?;
@@ -191,7 +216,7 @@ fn all_listeners(doors: &Doors) -> Vec<Listener> {
     ]
 }
 
-const SESSION_LIFETIME: Duration = Duration::from_secs(3);
+pub(super) const SESSION_LIFETIME: Duration = Duration::from_secs(3);
 
 fn comma_separated(addresses: &[SocketAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
