@@ -44,7 +44,7 @@ async fn under_load(target: &Target) -> Result<(), Failure> {
                 0 => (listeners::SASL_SHORT, None),
                 _ => (listeners::SASL_TLS_SHORT, Some(trusting(target)?)),
             };
-            let sasl = Some(Counting::new(login::mechanism(mechanism, &User::default()), &logins));
+            let sasl = Some(Counting::around(login::mechanism(mechanism, &User::default()), &logins));
             let connection = Dialer { tls, sasl, ..Dialer::default() }.dial(&target.address(listener)?).await?;
             load.spawn(calls(connection, Arc::clone(&logins)));
         }
@@ -88,7 +88,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Clients above know nothing of it: their connections, each there from the first round on, renew their sessions.
 async fn writer_and_reader(target: &Target) -> Result<(), Failure> {
     let logins = Arc::new(AtomicU64::new(0));
-    let sasl = Some(Counting::new(login::mechanism(Mechanism::ScramSha256, &User::default()), &logins));
+    let sasl = Some(Counting::around(login::mechanism(Mechanism::ScramSha256, &User::default()), &logins));
     let transport = target.transport_to(listeners::SASL_SHORT, Dialer { sasl, ..Dialer::default() }).await?;
     let topic = target.new_topic(&transport, "renewal", 1).await?;
     let config = WriterConfig { topic: Some(topic.as_str().into()), ..WriterConfig::default() };
@@ -127,7 +127,7 @@ struct Counting {
 }
 
 impl Counting {
-    fn new(mechanism: Arc<dyn sasl::Mechanism>, logins: &Arc<AtomicU64>) -> Arc<dyn sasl::Mechanism> {
+    fn around(mechanism: Arc<dyn sasl::Mechanism>, logins: &Arc<AtomicU64>) -> Arc<dyn sasl::Mechanism> {
         Arc::new(Self { mechanism, logins: Arc::clone(logins) })
     }
 }
