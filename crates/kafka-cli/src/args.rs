@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::bench::BenchCommand;
 use crate::commands::consume::ConsumeArguments;
 use crate::commands::embedded::EmbeddedArguments;
 use crate::commands::produce::ProduceArguments;
@@ -26,6 +27,9 @@ pub(crate) enum Command {
     Produce(ProduceArguments),
     /// Read a topic: each message becomes a line of standard output
     Consume(ConsumeArguments),
+    /// See how fast a cluster is
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Run a Kafka cluster in memory, to try things on
     Embedded(EmbeddedArguments),
 }
@@ -129,7 +133,7 @@ mod tests {
         ] {
             assert_eq!(refusal(line), ErrorKind::ValueValidation, "{line}");
         }
-        for line in ["produce t --compression brotli", "produce t --acks 2", "produce t --balancer sticky"] {
+        for line in ["produce t --compression brotli", "produce t --acks 2", "produce t --balancer fair"] {
             assert_eq!(refusal(line), ErrorKind::InvalidValue, "{line}");
         }
         assert_eq!(refusal("consume t --count 0"), ErrorKind::ValueValidation);

@@ -54,6 +54,7 @@ fn run(command: Command) -> Result<Outcome> {
         match command {
             Command::Topics(command) => commands::topics::run(command, signals).await,
             Command::Produce(arguments) => commands::produce::run(arguments, signals).await,
+            Command::Bench(command) => commands::bench::run(command, signals).await,
             Command::Consume(arguments) => commands::consume::run(arguments, signals).await,
             Command::Embedded(arguments) => commands::embedded::run(arguments, signals).await,
         }

@@ -1,5 +1,6 @@
 //! The commands: one file for each.
 
+pub(crate) mod bench;
 pub(crate) mod consume;
 pub(crate) mod embedded;
 pub(crate) mod produce;

@@ -5,15 +5,19 @@ mod tally;
 mod window;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::TypedValueParser;
 use kafka_protocol::records::Compression;
-use kafka_writer::{Balancer, Hash, RequiredAcks, RoundRobin};
+use kafka_writer::{
+    Balancer, Crc32, Hash, Idempotence, LeastBytes, Murmur2, ReferenceHash, RequiredAcks, RoundRobin, Sticky,
+};
 
 use crate::connect::ConnectArguments;
 use crate::key_separator::KeySeparator;
 use crate::parse::choice::choice;
+use crate::parse::duration::parse_duration;
 use crate::parse::pair::Pair;
 pub(crate) use run::run;
 
@@ -33,8 +37,15 @@ pub(crate) struct ProduceArguments {
     /// Who must have a message before it counts as written: nobody, the leader, all replicas in sync
     #[arg(long, default_value = "all", value_parser = acks())]
     pub(crate) acks: RequiredAcks,
-    /// How partitions are chosen: by the key's hash (in turn without a key), or always in turn
-    #[arg(long, default_value = "hash", value_parser = balancers())]
+    /// Whether brokers tell duplicates: if they can, or else nothing is written, or not at all
+    #[arg(long, default_value = "prefer", value_parser = idempotences())]
+    pub(crate) idempotence: Idempotence,
+    /// How long messages wait for others to share a batch with
+    #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = parse_duration)]
+    pub(crate) linger: Duration,
+    /// How partitions are chosen: as Java's clients do (sticky, murmur2), kafka-go and sarama (hash, reference-hash),
+    /// librdkafka (crc32), or by load or in turn
+    #[arg(long, default_value = "sticky", value_parser = balancers())]
     pub(crate) balancer: BalancerName,
     #[command(flatten)]
     pub(crate) connect: ConnectArguments,
@@ -43,20 +54,30 @@ pub(crate) struct ProduceArguments {
 /// The balancers there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BalancerName {
+    Crc32,
     Hash,
+    LeastBytes,
+    Murmur2,
+    ReferenceHash,
     RoundRobin,
+    Sticky,
 }
 
 impl BalancerName {
     fn balancer(self) -> Arc<dyn Balancer> {
         match self {
+            Self::Crc32 => Arc::new(Crc32::default()),
             Self::Hash => Arc::new(Hash::default()),
+            Self::LeastBytes => Arc::new(LeastBytes::default()),
+            Self::Murmur2 => Arc::new(Murmur2::default()),
+            Self::ReferenceHash => Arc::new(ReferenceHash::default()),
             Self::RoundRobin => Arc::new(RoundRobin::default()),
+            Self::Sticky => Arc::new(Sticky::default()),
         }
     }
 }
 
-fn compressions() -> impl TypedValueParser<Value = Compression> {
+pub(crate) fn compressions() -> impl TypedValueParser<Value = Compression> {
     choice([
         ("none", Compression::None),
         ("gzip", Compression::Gzip),
@@ -66,10 +87,22 @@ fn compressions() -> impl TypedValueParser<Value = Compression> {
     ])
 }
 
-fn acks() -> impl TypedValueParser<Value = RequiredAcks> {
+pub(crate) fn acks() -> impl TypedValueParser<Value = RequiredAcks> {
     choice([("0", RequiredAcks::None), ("1", RequiredAcks::One), ("all", RequiredAcks::All)])
 }
 
+fn idempotences() -> impl TypedValueParser<Value = Idempotence> {
+    choice([("prefer", Idempotence::Prefer), ("require", Idempotence::Require), ("off", Idempotence::Off)])
+}
+
 fn balancers() -> impl TypedValueParser<Value = BalancerName> {
-    choice([("hash", BalancerName::Hash), ("round-robin", BalancerName::RoundRobin)])
+    choice([
+        ("sticky", BalancerName::Sticky),
+        ("crc32", BalancerName::Crc32),
+        ("hash", BalancerName::Hash),
+        ("least-bytes", BalancerName::LeastBytes),
+        ("murmur2", BalancerName::Murmur2),
+        ("reference-hash", BalancerName::ReferenceHash),
+        ("round-robin", BalancerName::RoundRobin),
+    ])
 }

@@ -6,8 +6,7 @@
 
 use bytes::Bytes;
 use kafka_conn::{Header, Message};
-use kafka_protocol::ErrorCode;
-use kafka_writer::{ErrorKind, Writer, WriterConfig};
+use kafka_writer::{Writer, WriterConfig};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -71,7 +70,9 @@ impl Production {
             topic: Some(arguments.topic.as_str().into()),
             balancer: arguments.balancer.balancer(),
             required_acks: arguments.acks,
+            idempotence: arguments.idempotence,
             compression: arguments.compression,
+            linger: arguments.linger,
             ..WriterConfig::default()
         };
         let input = Input::open(config.batch_bytes)?;
@@ -171,22 +172,10 @@ async fn settle(window: &mut Window, tally: &mut Tally) {
 }
 
 fn failed(tally: &mut Tally, line: u64, error: &kafka_writer::Error) {
-    tally.failed(line, report::chain(error), reach(error.kind()));
+    tally.failed(line, report::chain(error), reach(error));
 }
 
 /// What is not about the message has been tried for as long as the writer tries.
-fn reach(kind: &ErrorKind) -> Reach {
-    match kind {
-        ErrorKind::Encode | ErrorKind::MessageTooLarge { .. } => Reach::Message,
-        ErrorKind::Broker(code) if MESSAGE_CODES.contains(code) => Reach::Message,
-        _ => Reach::All,
-    }
+fn reach(error: &kafka_writer::Error) -> Reach {
+    if error.is_message() { Reach::Message } else { Reach::All }
 }
-
-/// Codes that are about the messages of a batch.
-const MESSAGE_CODES: [ErrorCode; 4] = [
-    ErrorCode::MESSAGE_TOO_LARGE,
-    ErrorCode::RECORD_LIST_TOO_LARGE,
-    ErrorCode::INVALID_RECORD,
-    ErrorCode::INVALID_TIMESTAMP,
-];
