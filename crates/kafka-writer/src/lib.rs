@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  send ──► Balancer ──► Partition: open batch ──── full, or lingered ────► Accumulator (sans-IO, in the sender's task)
-//!    │       (caller)     the record is encoded here,                          │ poll_seal ──► blocking pool: compress
+//!    │       (caller)     the record is encoded here,                          │ poll_work ──► blocking pool: compress
 //!    ▼                    once, under one short lock                           │ poll_requests: per broker one request,
 //!  Delivery ◄── BatchResult, shared by the messages of a batch ◄── settled ────┤    one batch of each partition in it
 //!                                                                              ▼
@@ -11,7 +11,7 @@
 //!
 //! A message is copied once, into its batch; a batch is compressed and checksummed once, and sent again as it is where
 //! that is needed. Memory is bounded in bytes: who sends more than the brokers take waits. Order within a partition is
-//! that of the sends.
+//! that of the sends, and nothing is doubled: the writer is idempotent (KIP-98), wherever the cluster lets it be.
 //!
 //! This crate never reads records, never opens a connection of its own (they are the
 //! [`Transport`](kafka_conn::Transport)'s), never keeps an object for each message, never holds a lock over an `await`,
