@@ -16,7 +16,10 @@ use support::Script;
 
 fn cluster(lifetime: Option<Duration>) -> (Script, ConnectionId) {
     let sasl = Sasl::new([SaslMechanism::Plain, SaslMechanism::ScramSha256]).user("alice", "secret").user("bob", "b");
-    let sasl = lifetime.map_or(sasl.clone(), |lifetime| sasl.session_lifetime(lifetime));
+    let sasl = match lifetime {
+        Some(lifetime) => sasl.session_lifetime(lifetime),
+        None => sasl,
+    };
     let mut script = Script::new(Config { sasl: Some(sasl), ..Config::default() });
     let one = script.open(1);
     (script, one)

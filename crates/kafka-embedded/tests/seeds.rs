@@ -30,13 +30,20 @@ const PARTITIONS: i32 = 2;
 #[test]
 fn a_seed_replays_a_run_byte_for_byte() {
     let mut lengths = std::collections::BTreeSet::new();
+    let mut asked = Asked::default();
     for seed in 0..SEEDS {
-        let (first, second) = (run(seed), run(seed));
+        let (first, second) = (run(seed, &mut asked), run(seed, &mut asked));
         assert!(first == second, "seed {seed}: {}", difference(&first, &second));
         lengths.insert(first.len());
     }
+    let [produced, fetched, listed] = asked.0;
+    assert!(produced.min(fetched).min(listed) > SEEDS, "{produced} writes, {fetched} reads, {listed} questions");
     assert!(lengths.len() > SEEDS as usize / 4, "seeds make a difference: {} lengths", lengths.len());
 }
+
+/// How many requests of each sort the brokers have seen.
+#[derive(Debug, Default)]
+struct Asked([u64; 3]);
 
 /// What happened, in order.
 type History = Vec<u8>;
@@ -46,16 +53,16 @@ fn difference(first: &History, second: &History) -> String {
     format!("the histories have {} and {} bytes, and part at {at}", first.len(), second.len())
 }
 
-fn run(seed: u64) -> History {
+fn run(seed: u64, asked: &mut Asked) -> History {
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let history = Arc::new(Mutex::new(History::new()));
-    runtime.block_on(play(seed, Arc::clone(&history)));
+    runtime.block_on(play(seed, asked, Arc::clone(&history)));
     drop(runtime);
     Arc::into_inner(history).unwrap().into_inner().unwrap()
 }
 
-async fn play(seed: u64, history: Arc<Mutex<History>>) {
+async fn play(seed: u64, asked: &mut Asked, history: Arc<Mutex<History>>) {
     let cluster = Cluster::builder().brokers(3).topic("t", PARTITIONS, 3).seed(seed).start_in_memory().unwrap();
     cluster.inject(Fault::drop_answer(None).always().share(0.05));
     cluster.inject(Fault::cut(None).always().share(0.03));
@@ -73,7 +80,7 @@ async fn play(seed: u64, history: Arc<Mutex<History>>) {
     };
     let mut rng = Rng::with_seed(seed);
     for _ in 0..STEPS {
-        let partition = rng.i32(..PARTITIONS);
+        let partition = rng.i32(0..PARTITIONS);
         let outcome = match rng.u8(..10) {
             0 => move_leader(&cluster, partition, &mut rng),
             1 => restart(&cluster, &mut rng).await,
@@ -84,6 +91,9 @@ async fn play(seed: u64, history: Arc<Mutex<History>>) {
         history.lock().unwrap().extend(outcome.as_bytes());
     }
     transport.close().await;
+    for (count, api) in asked.0.iter_mut().zip([ApiKey::PRODUCE, ApiKey::FETCH, ApiKey::LIST_OFFSETS]) {
+        *count += cluster.count(api);
+    }
 }
 
 fn move_leader(cluster: &Cluster, partition: i32, rng: &mut Rng) -> String {
