@@ -57,8 +57,8 @@ const SANS_IO: [&str; 10] = [
     "crates/kafka-embedded/src/core/mod.rs",
     "crates/kafka-reader/src/group/commits.rs",
     "crates/kafka-reader/src/group/membership.rs",
-    "crates/kafka-writer/src/accumulator/mod.rs",
     "crates/kafka-reader/src/session.rs",
+    "crates/kafka-writer/src/accumulator/mod.rs",
 ];
 
 /// How a module says so.

@@ -146,6 +146,8 @@ pub(crate) struct Fetcher {
     refusals: u32,
     /// Partitions to return as soon as the request that names them is answered, by slot.
     releases: BTreeSet<usize>,
+    /// Until when the broker wants no request.
+    throttled_until: Instant,
 }
 
 /// A request that is ready to go.
@@ -173,6 +175,7 @@ impl Fetcher {
             partitions,
             refusals: 0,
             releases: BTreeSet::new(),
+            throttled_until: Instant::now(),
         }
     }
 
@@ -224,6 +227,15 @@ impl Fetcher {
 
     /// What to ask for now. `None` after a wait for room, or for a command.
     async fn plan(&mut self) -> Option<Planned> {
+        if self.throttled_until > Instant::now() {
+            tokio::select! {
+                () = sleep_until(self.throttled_until) => {}
+                command = self.commands.recv() => if let Some(command) = command {
+                    self.handle_command(command).await;
+                }
+            }
+            return None;
+        }
         let shared = Arc::clone(&self.shared);
         let freed = shared.total.freed.notified();
         tokio::pin!(freed);
@@ -293,7 +305,7 @@ impl Fetcher {
                 Ok(Some(response))
             }
             Err(Refusal::Throttled) => {
-                throttle(response.throttle_time_ms).await;
+                self.throttle(response.throttle_time_ms);
                 Ok(None)
             }
             Err(refusal) => self.refused(refusal).map(|()| None),
@@ -387,7 +399,7 @@ impl Fetcher {
         if room {
             self.handle_vacancies(planned).await;
         }
-        throttle(response.throttle_time_ms).await;
+        self.throttle(response.throttle_time_ms);
     }
 
     /// An answer had no record though there was room for some: a partition that goes on may have nothing but a gap there.
@@ -458,6 +470,12 @@ impl Fetcher {
         (0, 0)
     }
 
+    /// The broker would not read the next request before that anyway (KIP-219).
+    fn throttle(&mut self, throttle_ms: i32) {
+        let throttle = Duration::from_millis(u64::try_from(throttle_ms).unwrap_or_default());
+        self.throttled_until = Instant::now() + throttle.min(MAX_THROTTLE);
+    }
+
     async fn retry(&mut self, at: usize, error: Error) {
         let error = self.partitions[at].error(error);
         tracing::debug!(broker = %self.broker, %error, "partition to be tried again");
@@ -498,13 +516,6 @@ impl Assigned {
             IsolationLevel::ReadUncommitted => data.high_watermark,
             IsolationLevel::ReadCommitted => data.last_stable_offset,
         });
-    }
-}
-
-/// The broker would not read the next request before that anyway (KIP-219).
-async fn throttle(throttle_ms: i32) {
-    if let Some(throttle) = u64::try_from(throttle_ms).ok().filter(|throttle| *throttle > 0) {
-        tokio::time::sleep(Duration::from_millis(throttle).min(MAX_THROTTLE)).await;
     }
 }
 
