@@ -50,6 +50,9 @@ const PARTITIONS: i32 = 6;
 /// Longer than any of it takes.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// Far longer than a goodbye takes.
+const HAND_OVER: Duration = Duration::from_secs(25);
+
 /// What members read: how often each offset of each partition, and by whom first.
 #[derive(Debug, Default)]
 struct Log {
@@ -346,20 +349,22 @@ async fn goes_on(target: &Target) -> Result<(), Failure> {
     let mut sync = config(&topic, &topic, Arc::new(CooperativeStickyAssignor));
     if let Some(group) = &mut sync.group {
         group.commit_interval = Duration::ZERO;
+        // Who takes over does not wait for the session of the one that closed.
+        (group.session_timeout, group.rebalance_timeout) = (2 * HAND_OVER, 2 * HAND_OVER);
     }
     let mut expected = 0;
     for committed in [30, 31, 70] {
         let mut reader = Reader::new(transport.clone(), sync.clone()).await?;
         let mut messages = Vec::new();
         while expected < committed {
-            let message = timeout(LIMIT, reader.fetch_message()).await??;
+            let message = timeout(HAND_OVER, reader.fetch_message()).await??;
             check(message.offset == expected, || format!("offset {}, not {expected}", message.offset))?;
             messages.push(message);
             expected += 1;
         }
         reader.commit_messages(&messages).await?;
         // One more, that is not committed, and so comes again.
-        let message = timeout(LIMIT, reader.fetch_message()).await??;
+        let message = timeout(HAND_OVER, reader.fetch_message()).await??;
         check(message.offset == expected, || format!("offset {}, not {expected}", message.offset))?;
         check(
             reader.offset(0).is_none() && reader.set_offset(0, kafka_reader::StartOffset::First).await.is_err(),

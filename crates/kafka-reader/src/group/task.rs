@@ -13,6 +13,7 @@ use std::time::Duration;
 use kafka_conn::{BrokerId, CallOptions, Connection, Transport};
 use kafka_protocol::messages::heartbeat::HeartbeatResponse;
 use kafka_protocol::messages::join_group::JoinGroupResponse;
+use kafka_protocol::messages::leave_group::LeaveGroupRequest;
 use kafka_protocol::messages::sync_group::SyncGroupResponse;
 use kafka_protocol::{ErrorCode, Request};
 use smol_str::SmolStr;
@@ -264,13 +265,26 @@ impl Task {
             Action::Heartbeat(request) => self.call(request, Duration::ZERO, |answer: Answer<HeartbeatResponse>| {
                 Done::Beaten(answer.map(|response| ErrorCode(response.error_code)))
             }),
-            Action::Leave(request) => self.call(request, Duration::ZERO, |_| Done::Left),
+            Action::Leave(request) => {
+                let request = self.leaving(request);
+                self.call(request, Duration::ZERO, |_| Done::Left);
+            }
             Action::LookUp(topics) => {
                 let transport = self.transport.clone();
                 self.calls.spawn(async move { Done::Topics(calls::partitions(&transport, &topics).await.ok()) });
             }
             Action::Tell(change) => self.tell(change),
         }
+    }
+
+    /// One member, or a list of them: each version has a field of its own for it.
+    fn leaving(&self, mut request: LeaveGroupRequest) -> LeaveGroupRequest {
+        let version = |(_, connection): &(BrokerId, Connection)| connection.version_for::<LeaveGroupRequest>(None).ok();
+        match self.coordinator.as_ref().and_then(version) {
+            Some(..3) => request.members.clear(),
+            _ => request.member_id = SmolStr::default(),
+        }
+        request
     }
 
     /// Sends a request to the coordinator, which may take `wait` for its answer.
