@@ -79,8 +79,8 @@ async fn each_mechanism_authenticates_and_is_refused() {
     assert_refused(&dial(&broker, bearer("wrong")).await.unwrap_err(), "invalid_token");
 }
 
-/// A password does not become right by being sent again: each broker is asked once, and the answer is final, even where
-/// another broker is merely down.
+/// A password does not become right by being sent again: no broker is asked twice, none after one that refused, and that
+/// is the answer, even where another broker is merely down.
 #[tokio::test(start_paused = true)]
 async fn a_wrong_password_is_not_tried_in_a_loop() {
     for bootstrap in ["broker", "broker,away", "away,broker"] {
@@ -90,7 +90,7 @@ async fn a_wrong_password_is_not_tried_in_a_loop() {
         let brokers = bootstrap.len();
         let error = Transport::connect(TransportConfig { bootstrap, dialer, ..TransportConfig::default() });
         assert_refused(&error.await.unwrap_err(), "Invalid username or password");
-        assert_eq!(network.dials(), brokers);
+        assert!((1..=brokers).contains(&network.dials()), "{} dials", network.dials());
     }
 }
 

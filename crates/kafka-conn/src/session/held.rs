@@ -38,8 +38,10 @@ impl<T> Held<T> {
         self.calls.pop_front()
     }
 
-    /// Takes out those that ran out of time.
+    /// Takes out those that ran out of time, and forgets a pause that is over: calls may be held for another reason, and
+    /// then it must not ask for attention again and again.
     pub(super) fn expire(&mut self, now: Instant) -> impl Iterator<Item = (Instant, Call<T>)> {
+        self.paused_until = self.paused_until.filter(|until| *until > now);
         let is_late = |call: &Call<T>| call.deadline <= now;
         let late = if self.calls.iter().any(|(_, call)| is_late(call)) {
             let (late, kept) = std::mem::take(&mut self.calls).into_iter().partition(|(_, call)| is_late(call));
