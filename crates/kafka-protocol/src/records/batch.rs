@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::compression::Lz4HeaderChecksum;
 use crate::cursor::Cursor;
+use crate::records::checksum::crc32c;
 use crate::records::decoder::Section;
 use crate::records::iter::{Layout, Walk};
 use crate::records::producer::sequence;
@@ -51,7 +52,7 @@ impl RecordBatch {
         let partition_leader_epoch = cursor.int32()?;
         cursor.int8()?;
         let crc = cursor.uint32()?;
-        let computed = crc32c::crc32c(data.get(ATTRIBUTES_AT..).unwrap_or_default());
+        let computed = crc32c(data.get(ATTRIBUTES_AT..).unwrap_or_default());
         if crc != computed {
             return Err(fail(DecodeErrorKind::Checksum { stored: crc, computed }, CRC_AT));
         }

@@ -8,6 +8,7 @@ use crate::records::batch::{
     LAST_OFFSET_DELTA_AT, LENGTH_AT, LENGTH_END, LOG_APPEND_TIME, MAGIC_AT, MAX_TIMESTAMP_AT,
     PARTITION_LEADER_EPOCH_AT, PRODUCER_EPOCH_AT, PRODUCER_ID_AT, TRANSACTIONAL,
 };
+use crate::records::checksum::crc32c;
 use crate::records::stamp::put;
 use crate::records::varint::{Numbers, varint_len, varlong_len};
 use crate::records::{CompressError, Compression, Compressor, Producer};
@@ -237,7 +238,7 @@ impl BatchBuilder {
         let len = output.len() - LENGTH_END;
         let len = i32::try_from(len).map_err(|_| CompressError::TooLong(len))?;
         put(output, 0, self.header(len, codec));
-        let checksum = crc32c::crc32c(output.get(ATTRIBUTES_AT..).unwrap_or_default());
+        let checksum = crc32c(output.get(ATTRIBUTES_AT..).unwrap_or_default());
         put(output, CRC_AT, checksum.to_be_bytes());
         self.clear();
         Ok(())

@@ -30,6 +30,7 @@
 mod batch;
 mod batches;
 mod builder;
+mod checksum;
 mod control;
 mod decoder;
 mod entry;

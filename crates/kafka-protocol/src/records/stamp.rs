@@ -7,6 +7,7 @@ use crate::records::batch::{
     ATTRIBUTES_AT, BASE_SEQUENCE_AT, CRC_AT, HEADER_LEN, LOG_APPEND_TIME, MAGIC_AT, MAX_TIMESTAMP_AT,
     PARTITION_LEADER_EPOCH_AT, PRODUCER_EPOCH_AT, PRODUCER_ID_AT,
 };
+use crate::records::checksum::crc32c;
 use crate::{DecodeError, DecodeErrorKind};
 
 /// Writes producer id, epoch and base sequence into a sealed batch, and its new checksum. Copies the batch only if
@@ -69,7 +70,7 @@ fn change(batch: Bytes, edit: impl FnOnce(&mut [u8; HEADER_LEN]) -> Checksum) ->
         return Err(DecodeError::new(DecodeErrorKind::Magic(magic), MAGIC_AT));
     }
     if let Checksum::Changes = edit(header) {
-        let checksum = crc32c::crc32c(batch.get(ATTRIBUTES_AT..).unwrap_or_default());
+        let checksum = crc32c(batch.get(ATTRIBUTES_AT..).unwrap_or_default());
         put(&mut batch, CRC_AT, checksum.to_be_bytes());
     }
     Ok(batch.freeze())
