@@ -7,7 +7,7 @@ use kafka_protocol::{ErrorCode, Request};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::admin::Admin;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// The attempts of one call, all within one timeout.
 #[derive(Debug)]
@@ -66,6 +66,11 @@ impl<'a> Attempts<'a> {
         }
         sleep_until(pause).await;
         true
+    }
+
+    /// Fails where no time is left for more.
+    pub(crate) fn check_time(&self) -> Result<()> {
+        if self.left().is_zero() { Err(Error::new(ErrorKind::TimedOut)) } else { Ok(()) }
     }
 
     fn left(&self) -> Duration {

@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 use crate::acls::AclOperation;
 use crate::admin::Admin;
 use crate::call::Attempts;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::resource::Resource;
 
 /// A cluster, as a broker sees it.
@@ -58,8 +58,9 @@ impl Admin {
     pub async fn describe_cluster(&self) -> Result<ClusterDescription> {
         let attempts = Attempts::new(self);
         // A cluster whose brokers lack the request says so before anything is sent.
-        let Ok(version) = attempts.version::<DescribeClusterRequest>(Route::Any).await else {
-            return self.describe_by_metadata(&attempts).await;
+        let version = match attempts.version::<DescribeClusterRequest>(Route::Any).await {
+            Err(error) if *error.kind() == ErrorKind::NotOffered => return self.describe_by_metadata(&attempts).await,
+            version => version?,
         };
         let request = DescribeClusterRequest {
             include_cluster_authorized_operations: true,

@@ -145,8 +145,6 @@ pub struct ConfigEntry {
     pub kind: Option<ConfigType>,
     /// Where else it is set: what would hold if it were not set here, the next first.
     pub synonyms: Vec<ConfigSynonym>,
-    /// What Kafka says it is for; `None` from brokers before Kafka 2.6.
-    pub documentation: Option<SmolStr>,
 }
 
 /// Another place where a setting is set.
@@ -362,6 +360,5 @@ fn entry(config: &DescribeConfigsResourceResult) -> ConfigEntry {
         is_read_only: config.read_only,
         kind: (config.config_type > 0).then_some(ConfigType(config.config_type)),
         synonyms: synonyms.collect(),
-        documentation: config.documentation.clone().filter(|text| !text.is_empty()),
     }
 }

@@ -64,7 +64,9 @@ impl Error {
     /// Whether the same call may well succeed later.
     pub fn is_retriable(&self) -> bool {
         match self.0.kind {
-            ErrorKind::Connection => self.connection_error().is_some_and(kafka_conn::Error::is_retriable),
+            _ if self.connection_error().is_some() => {
+                self.connection_error().is_some_and(kafka_conn::Error::is_retriable)
+            }
             ErrorKind::LeadersUnknown => true,
             _ => self.code().is_some_and(ErrorCode::is_retriable),
         }
@@ -77,8 +79,7 @@ impl Error {
 
     /// Whether it does not exist, or may not be seen.
     pub fn is_unknown_topic(&self) -> bool {
-        let unknown = |error: &kafka_conn::Error| *error.kind() == kafka_conn::ErrorKind::UnknownTopic;
-        self.0.kind == ErrorKind::UnknownTopic || self.connection_error().is_some_and(unknown)
+        self.0.kind == ErrorKind::UnknownTopic
     }
 
     /// Whether this user may not do it.
@@ -150,7 +151,15 @@ impl StdError for Error {
 
 impl From<kafka_conn::Error> for Error {
     fn from(error: kafka_conn::Error) -> Self {
-        Self::new(ErrorKind::Connection).change(|inner| inner.source = Some(Arc::new(error)))
+        let kind = match (error.code(), error.kind()) {
+            (Some(code), _) => ErrorKind::from_code(code),
+            (None, kafka_conn::ErrorKind::UnknownTopic | kafka_conn::ErrorKind::UnknownPartition) => {
+                ErrorKind::UnknownTopic
+            }
+            (None, kafka_conn::ErrorKind::VersionUnsupported { .. }) => ErrorKind::NotOffered,
+            (None, _) => ErrorKind::Connection,
+        };
+        Self::new(kind).change(|inner| inner.source = Some(Arc::new(error)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use kafka_conn::Item;
+use kafka_conn::{Item, Route};
 use kafka_protocol::messages::consumer_group_describe::{self, ConsumerGroupDescribeRequest};
 use kafka_protocol::messages::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 use kafka_protocol::messages::delete_groups::DeleteGroupsRequest;
@@ -15,6 +15,7 @@ use smol_str::SmolStr;
 
 use crate::acls::AclOperation;
 use crate::admin::Admin;
+use crate::call::Attempts;
 use crate::cluster::operations;
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::Outcome;
@@ -130,7 +131,9 @@ impl Admin {
         let ids: Vec<_> = ids.iter().copied().map(SmolStr::new).collect();
         let mut known = self.describe_new(&ids).await?;
         // What is no group of the new protocol, or of a broker without it, is asked for by the classic one.
-        let classic: Vec<_> = ids.iter().filter(|id| !matches!(known.get(*id), Some(Ok(_)))).cloned().collect();
+        let is_other = |error: &Error| matches!(error.kind(), ErrorKind::GroupNotFound | ErrorKind::NotOffered);
+        let is_other = |id: &&SmolStr| known.get(*id).is_some_and(|result| result.as_ref().is_err_and(is_other));
+        let classic: Vec<_> = ids.iter().filter(is_other).cloned().collect();
         if !classic.is_empty() {
             for (id, result) in self.describe_classic(&classic).await? {
                 known.insert(id, result);
@@ -182,7 +185,8 @@ impl Admin {
     /// the order of `instance_ids`.
     ///
     /// # Errors
-    /// Per member: [`NotFound`](ErrorKind::NotFound). For all: [`GroupNotFound`](ErrorKind::GroupNotFound),
+    /// Per member: [`NotFound`](ErrorKind::NotFound). For all: [`NotOffered`](ErrorKind::NotOffered) by brokers before
+    /// Kafka 2.4, [`GroupNotFound`](ErrorKind::GroupNotFound),
     /// [`NotAuthorized`](ErrorKind::NotAuthorized), [`Connection`](ErrorKind::Connection).
     pub async fn remove_group_members(&self, group: &str, instance_ids: &[&str]) -> Result<Vec<Outcome<()>>> {
         let group = SmolStr::new(group);
@@ -196,6 +200,10 @@ impl Admin {
             members: instance_ids.iter().map(member).collect(),
             ..LeaveGroupRequest::default()
         };
+        let attempts = Attempts::new(self);
+        if attempts.version::<LeaveGroupRequest>(Route::Group(&group)).await? < FIRST_WITH_MEMBERS {
+            return Err(Error::new(ErrorKind::NotOffered).about(Resource::Group(group)));
+        }
         let response = self.client().call(&request).await?;
         Error::check(response.error_code, None).map_err(|error| error.about(Resource::Group(group)))?;
         let outcome = |id: &&str| {
@@ -219,14 +227,13 @@ impl Admin {
             include_authorized_operations: true,
             ..ConsumerGroupDescribeRequest::default()
         };
-        // A cluster without it says so of the request as a whole, or of each group: then the classic one is asked.
-        match self.send(&request).await {
-            Ok((response, _)) => {
-                Ok(response.groups.into_iter().map(|group| (group.group_id.clone(), new_group(group))).collect())
-            }
-            Err(error) if error.is_fate_unknown() => Err(error),
-            Err(_) => Ok(HashMap::new()),
+        let (response, failures) = self.send(&request).await?;
+        let mut known: HashMap<_, _> =
+            response.groups.into_iter().map(|group| (group.group_id.clone(), new_group(group))).collect();
+        for id in ids {
+            known.entry(id.clone()).or_insert_with(|| Err(failures.group(id)));
         }
+        Ok(known)
     }
 
     async fn describe_classic(&self, ids: &[SmolStr]) -> Result<HashMap<SmolStr, Result<GroupDescription>>> {
@@ -241,9 +248,9 @@ impl Admin {
     }
 }
 
-fn in_order<T>(ids: &[SmolStr], mut known: HashMap<SmolStr, Result<T>>) -> Vec<Outcome<T>> {
+fn in_order<T: Clone>(ids: &[SmolStr], known: HashMap<SmolStr, Result<T>>) -> Vec<Outcome<T>> {
     let outcome = |id: &SmolStr| {
-        let result = known.remove(id).unwrap_or_else(|| Err(Error::new(ErrorKind::NoAnswer)));
+        let result = known.get(id).cloned().unwrap_or_else(|| Err(Error::new(ErrorKind::NoAnswer)));
         Outcome::new(id.clone(), result.map_err(|error| error.about(Resource::Group(id.clone()))))
     };
     ids.iter().map(outcome).collect()
@@ -364,3 +371,6 @@ fn share_group(group: share_group_describe::DescribedGroup) -> Result<GroupDescr
         authorized_operations: operations(group.authorized_operations),
     })
 }
+
+/// The version that takes a list of members.
+const FIRST_WITH_MEMBERS: i16 = 3;

@@ -140,10 +140,12 @@ impl Admin {
     pub async fn describe_topics(&self, names: &[&str]) -> Result<Vec<Outcome<TopicDescription>>> {
         let names: Vec<_> = names.iter().copied().map(SmolStr::new).collect();
         let attempts = Attempts::new(self);
-        let known = if attempts.version::<DescribeTopicPartitionsRequest>(Route::Any).await.is_ok() {
-            pages(&attempts, &names).await?
-        } else {
-            by_metadata(&attempts, &names).await?
+        let known = match attempts.version::<DescribeTopicPartitionsRequest>(Route::Any).await {
+            // An empty list would be asked for as all topics.
+            _ if names.is_empty() => Known::new(),
+            Err(error) if *error.kind() == ErrorKind::NotOffered => by_metadata(&attempts, &names).await?,
+            Err(error) => return Err(error),
+            Ok(_) => pages(&attempts, &names).await?,
         };
         let outcome = |name: &SmolStr| {
             let result = known.get(name).cloned().unwrap_or_else(|| Err(Error::new(ErrorKind::NoAnswer)));
@@ -173,10 +175,16 @@ async fn pages(attempts: &Attempts<'_>, names: &[SmolStr]) -> Result<Known> {
         };
         let DescribeTopicPartitionsResponse { topics, next_cursor, .. } =
             attempts.call(&request, Route::Any, None).await?;
-        topics.into_iter().for_each(|topic| add_page(&mut known, topic));
+        let asked = |topic: &DescribeTopicPartitionsResponseTopic| {
+            topic.name.as_ref().is_some_and(|name| sorted.binary_search(name).is_ok())
+        };
+        topics.into_iter().filter(asked).for_each(|topic| add_page(&mut known, topic));
         let place = |cursor: &Cursor| (cursor.topic_name.clone(), cursor.partition_index);
         match next_cursor {
-            Some(next) if cursor.as_ref().is_none_or(|last| place(last) < place(&next)) => cursor = Some(next),
+            Some(next) if cursor.as_ref().is_none_or(|last| place(last) < place(&next)) => {
+                attempts.check_time()?;
+                cursor = Some(next);
+            }
             _ => return Ok(known),
         }
     }

@@ -40,9 +40,11 @@ impl Admin {
             let partitions = indexes.into_iter().map(partition).collect();
             DeleteRecordsTopic { name, partitions, ..DeleteRecordsTopic::default() }
         };
+        // Its answer, that followers are late perhaps, has to be here in time.
+        let for_broker = self.timeout() * 3 / 4;
         let request = DeleteRecordsRequest {
             topics: by_topic(before.keys()).into_iter().map(topic).collect(),
-            timeout_ms: i32::try_from(self.timeout().as_millis()).unwrap_or(i32::MAX),
+            timeout_ms: i32::try_from(for_broker.as_millis()).unwrap_or(i32::MAX),
             ..DeleteRecordsRequest::default()
         };
         let (response, failures) = self.send(&request).await?;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kafka_conn::Route;
 use kafka_protocol::messages::create_delegation_token::{CreatableRenewers, CreateDelegationTokenRequest};
 use kafka_protocol::messages::describe_delegation_token::{
     DescribeDelegationTokenOwner, DescribeDelegationTokenRequest, DescribedDelegationToken,
@@ -13,7 +14,8 @@ use kafka_protocol::messages::renew_delegation_token::RenewDelegationTokenReques
 use smol_str::SmolStr;
 
 use crate::admin::Admin;
-use crate::error::{Error, Result};
+use crate::call::Attempts;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Who: a type, nearly always `User`, and a name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,9 +99,16 @@ impl Admin {
             principal_name: renewer.name.clone(),
             ..CreatableRenewers::default()
         };
+        let version = Attempts::new(self).version::<CreateDelegationTokenRequest>(Route::Controller).await?;
+        let (owner_principal_type, owner_principal_name) = match &token.owner {
+            Some(_) if version < FIRST_WITH_OWNER => return Err(Error::new(ErrorKind::NotOffered)),
+            Some(owner) => (Some(owner.kind.clone()), Some(owner.name.clone())),
+            None if version < FIRST_WITH_OWNER => (Some(SmolStr::default()), Some(SmolStr::default())),
+            None => (None, None),
+        };
         let request = |_| CreateDelegationTokenRequest {
-            owner_principal_type: token.owner.as_ref().map(|owner| owner.kind.clone()),
-            owner_principal_name: token.owner.as_ref().map(|owner| owner.name.clone()),
+            owner_principal_type: owner_principal_type.clone(),
+            owner_principal_name: owner_principal_name.clone(),
             renewers: token.renewers.iter().map(renewer).collect(),
             max_lifetime_ms: token.max_lifetime.map_or(-1, millis),
             ..CreateDelegationTokenRequest::default()
@@ -204,3 +213,6 @@ fn known(requester: Principal, owner: &Principal) -> Principal {
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
+
+/// The version that lets a token be for somebody else.
+const FIRST_WITH_OWNER: i16 = 3;

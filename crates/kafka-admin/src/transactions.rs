@@ -183,10 +183,10 @@ impl Admin {
         let request =
             DescribeTransactionsRequest { transactional_ids: ids.clone(), ..DescribeTransactionsRequest::default() };
         let (response, failures) = self.send(&request).await?;
-        let mut answers: HashMap<_, _> =
+        let answers: HashMap<_, _> =
             response.transaction_states.into_iter().map(|state| (state.transactional_id.clone(), state)).collect();
         let outcome = |id: &SmolStr| {
-            let result = match answers.remove(id) {
+            let result = match answers.get(id) {
                 Some(state) => described(state),
                 None => Err(failures.transaction(id)),
             };
@@ -217,15 +217,25 @@ impl Admin {
             ..WritableTxnMarker::default()
         };
         let request = WriteTxnMarkersRequest { markers: vec![marker], ..WriteTxnMarkersRequest::default() };
-        let response = Attempts::new(self).call(&request, Route::Leader(topic, *partition), None).await?;
-        let topics = response.markers.into_iter().flat_map(|marker| marker.topics);
-        let mut partitions = topics.filter(|answer| answer.name == *topic).flat_map(|answer| answer.partitions);
-        let answer = partitions.find(|answer| answer.partition_index == *partition);
-        let result = match answer {
-            Some(answer) => Error::check(answer.error_code, None),
-            None => Err(Error::new(ErrorKind::NoAnswer)),
-        };
-        result.map_err(|error| error.about(Resource::Partition(transaction.partition.clone())))
+        let mut attempts = Attempts::new(self);
+        loop {
+            let response = attempts.call(&request, Route::Leader(topic, *partition), None).await?;
+            let topics = response.markers.into_iter().flat_map(|marker| marker.topics);
+            let mut partitions = topics.filter(|answer| answer.name == *topic).flat_map(|answer| answer.partitions);
+            let result = match partitions.find(|answer| answer.partition_index == *partition) {
+                Some(answer) if ErrorCode(answer.error_code).needs_metadata_refresh() => {
+                    if attempts.pause(0).await {
+                        // If this fails, so will the next attempt, and say why.
+                        let _refreshed = self.transport().refresh(&[topic]).await;
+                        continue;
+                    }
+                    Error::check(answer.error_code, None)
+                }
+                Some(answer) => Error::check(answer.error_code, None),
+                None => Err(Error::new(ErrorKind::NoAnswer)),
+            };
+            return result.map_err(|error| error.about(Resource::Partition(transaction.partition.clone())));
+        }
     }
 
     /// Fences the producers of transactional ids: what they have open is aborted, and they may write no more
@@ -247,14 +257,13 @@ impl Admin {
         loop {
             let request = InitProducerIdRequest {
                 transactional_id: Some(id.clone()),
-                // No transaction is begun with it, so any will do.
-                transaction_timeout_ms: 1,
+                // The coordinator takes it for the time that it has to write this down, too (KAFKA-16047).
+                transaction_timeout_ms: attempts.timeout_ms().clamp(1, MAX_FENCE_TIMEOUT_MS),
                 ..InitProducerIdRequest::default()
             };
-            let response = attempts.call(&request, Route::Transaction(id), None).await?;
+            let response = self.client().call(&request).await?;
             // Until what is open is aborted.
-            let code = ErrorCode(response.error_code);
-            let waits = code == ErrorCode::CONCURRENT_TRANSACTIONS;
+            let waits = ErrorCode(response.error_code) == ErrorCode::CONCURRENT_TRANSACTIONS;
             if !(waits && attempts.pause(response.throttle_time_ms).await) {
                 Error::check(response.error_code, None)?;
                 return Ok((response.producer_id, response.producer_epoch));
@@ -262,6 +271,9 @@ impl Admin {
         }
     }
 }
+
+/// What brokers take by default (`transaction.max.timeout.ms`).
+const MAX_FENCE_TIMEOUT_MS: i32 = 60_000;
 
 fn producers(answer: &PartitionResponse) -> Result<Vec<ProducerState>> {
     Error::check(answer.error_code, answer.error_message.as_ref())?;
@@ -276,14 +288,13 @@ fn producers(answer: &PartitionResponse) -> Result<Vec<ProducerState>> {
     Ok(answer.active_producers.iter().map(state).collect())
 }
 
-fn described(state: describe_transactions::TransactionState) -> Result<TransactionDescription> {
+fn described(state: &describe_transactions::TransactionState) -> Result<TransactionDescription> {
     Error::check(state.error_code, None)?;
-    let partitions = state.topics.into_iter().flat_map(|topic| {
-        let name = topic.topic;
-        topic.partitions.into_iter().map(move |partition| TopicPartition::new(name.clone(), partition))
+    let partitions = state.topics.iter().flat_map(|topic| {
+        topic.partitions.iter().map(|partition| TopicPartition::new(topic.topic.clone(), *partition))
     });
     Ok(TransactionDescription {
-        state: state.transaction_state,
+        state: state.transaction_state.clone(),
         producer_id: state.producer_id,
         producer_epoch: state.producer_epoch,
         timeout_ms: state.transaction_timeout_ms,

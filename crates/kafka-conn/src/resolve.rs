@@ -44,13 +44,21 @@ impl Transport {
         self.pool().connection(broker, &address, lane, deadline).await
     }
 
-    /// A broker that failed the caller may no longer be the coordinator: it is looked up again. That leaders have moved,
-    /// the metadata task finds out.
+    /// A broker that failed the caller may no longer be the coordinator, the controller or the leader: it is looked up
+    /// again.
     pub(crate) fn distrust(&self, route: Route<'_>, broker: BrokerId, error: &Error) {
         let gone =
             error.is_connection() || error.is_timeout() || matches!(error.kind(), ErrorKind::UnknownBroker { .. });
-        if let Some((kind, id)) = route.coordinated().filter(|_| gone) {
-            self.forget_coordinator(kind, id, broker);
+        if !gone {
+            return;
+        }
+        if let Some((kind, id)) = route.coordinated() {
+            return self.forget_coordinator(kind, id, broker);
+        }
+        match route {
+            Route::Controller => self.request_refresh_of_brokers(),
+            Route::Leader(topic, _) => self.request_refresh(topic),
+            Route::Any | Route::Broker(_) | Route::Group(_) | Route::Transaction(_) => {}
         }
     }
 

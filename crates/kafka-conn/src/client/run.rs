@@ -27,7 +27,9 @@ type Answered = Answer<Box<dyn AnyMessage>>;
 pub(crate) async fn run(transport: &Transport, request: &dyn AnyRequest, options: &SendOptions) -> Result<Answered> {
     let row = row(request.api_key());
     let lane = row.map_or(Lane::General, |row| row.lane);
-    let max_version = options.call.max_version.or_else(|| row?.max_version);
+    let splitter = splitter(request.api_key());
+    let cap = splitter.and_then(|splitter| splitter.max_version(request));
+    let max_version = [options.call.max_version.or_else(|| row?.max_version), cap].into_iter().flatten().min();
     let call = CallOptions { max_version, ..options.call.clone() };
     let deadline = after(call.timeout.unwrap_or_else(|| transport.config().dialer.call_timeout));
     let whole = async |route, repeat| {
@@ -35,11 +37,17 @@ pub(crate) async fn run(transport: &Transport, request: &dyn AnyRequest, options
         transport.call_any(request, route, attempt).await.map(Answer::new)
     };
     if let Some(broker) = options.broker {
+        // Nobody would answer it, and everything behind it would wait.
+        if splitter.is_some_and(|splitter| !splitter.is_answered(request)) {
+            let attempt = Attempt { lane, repeat: Repeat::Refused, options: &call, deadline };
+            transport.send_once(request, Route::Broker(broker), attempt).await?;
+            return Ok(Answer::new(request.empty_response()));
+        }
         return whole(Route::Broker(broker), row.map_or(Repeat::Refused, |row| row.repeat)).await;
     }
     let invalid = |text| Err(Error::new(ErrorKind::InvalidRequest(text)).with_unsent());
     let Some(row) = row else { return invalid("its API is not known here; name a broker") };
-    match (row.routing, splitter(request.api_key())) {
+    match (row.routing, splitter) {
         (Routing::Named, _) => invalid("a broker has to be named for it"),
         (Routing::Connection, _) => invalid("connections make it by themselves"),
         (Routing::Internal, _) => invalid("it is between brokers and controllers"),
@@ -86,8 +94,6 @@ impl<'a> Run<'a> {
             deadline: deadline.into_std(),
             unknown_until: unknown.into_std(),
         };
-        let cap = [call.max_version, splitter.max_version(request)].into_iter().flatten().min();
-        let call = CallOptions { max_version: cap, ..call };
         let spread = Spread::new(request, splitter, rules, items);
         let pauses = transport.config().backoff.pauses();
         Self { transport, request, splitter, lane: row.lane, call, deadline, pauses, is_stale: false }.run(spread).await
