@@ -1,5 +1,7 @@
 //! First corpora: what Apache Kafka's own classes wrote (the golden vectors), and forms that it never writes.
 
+mod sequences;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
@@ -25,6 +27,9 @@ pub fn seeds(target: &str, folder: &Path) -> io::Result<Vec<Vec<u8>>> {
         "request_decode" => bodies(&REQUESTS, folder)?,
         "round_trip" => [bodies(&ALL, folder)?, made_up()].concat(),
         "frames" => streams(folder)?,
+        "session" => sequences::sessions(),
+        "scram" => sequences::exchanges(),
+        "embedded" => [sequences::requests(folder)?, sequences::conversations()].concat(),
         "record_batch" => record_batches(folder)?,
         "message_set" => message_sets(folder)?,
         codec => compressed(codec.parse().map_err(io::Error::other)?, folder)?,

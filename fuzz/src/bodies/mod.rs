@@ -5,12 +5,15 @@
 
 pub mod batches;
 pub mod codecs;
+pub mod embedded;
 pub mod frames;
 pub mod memory;
 pub mod message_set;
 pub mod messages;
 pub mod record_batch;
+pub mod scram;
 pub mod selection;
+pub mod session;
 
 /// A fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -22,11 +25,14 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "response_decode", body: messages::response_decode },
     Target { name: "request_decode", body: messages::request_decode },
     Target { name: "round_trip", body: messages::round_trip },
     Target { name: "frames", body: frames::frames },
+    Target { name: "session", body: session::session },
+    Target { name: "scram", body: scram::scram },
+    Target { name: "embedded", body: embedded::embedded },
     Target { name: "record_batch", body: record_batch::record_batch },
     Target { name: "message_set", body: message_set::message_set },
     Target { name: "gzip", body: codecs::gzip },
