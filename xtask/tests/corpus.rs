@@ -42,9 +42,9 @@ targets! {
     request_decode 500;
     round_trip 500;
     frames 20;
-    session 50;
-    scram 50;
-    embedded 100;
+    session 500;
+    scram 150;
+    embedded 500;
     record_batch 100;
     message_set 100;
     gzip 20;
