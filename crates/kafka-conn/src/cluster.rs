@@ -238,6 +238,13 @@ pub struct LeaderHint {
     pub leader_epoch: i32,
 }
 
+impl LeaderHint {
+    /// A leader as answers name it, by `current_leader`. `None` where they name none: its id is -1.
+    pub fn named(topic: SmolStr, partition: i32, leader_id: i32, leader_epoch: i32) -> Option<Self> {
+        (leader_id >= 0).then_some(Self { topic, partition, leader: BrokerId(leader_id), leader_epoch })
+    }
+}
+
 impl Topic {
     /// The partition with this index.
     pub fn partition(&self, index: i32) -> Option<&Partition> {

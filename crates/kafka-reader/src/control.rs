@@ -248,9 +248,15 @@ impl Control {
         }
     }
 
-    /// Keeps partitions for a pause, all for the same one, so that they go back to their broker in one request.
+    /// Keeps partitions for a pause, all for the same one, so that they go back to their broker in one request. Those
+    /// whose next leader is known go there at once.
     fn park(&mut self, partitions: Vec<Assigned>, error: &Error) {
-        let now = Instant::now();
+        let (now, cluster) = (Instant::now(), self.shared.transport.cluster());
+        let (gone, partitions): (Vec<_>, Vec<_>) =
+            partitions.into_iter().partition(|assigned| has_newer_leader(&cluster, assigned));
+        if !gone.is_empty() {
+            self.parked.push(Parked { partitions: gone, until: now });
+        }
         let mut until = now;
         for assigned in &partitions {
             if error.needs_metadata_refresh() {
@@ -296,10 +302,7 @@ impl Control {
             }
         }
         for parked in &mut self.parked {
-            let moved = |assigned: &Assigned| {
-                home(&cluster, assigned).is_ok_and(|home| home.leader_epoch > assigned.leader_epoch)
-            };
-            if parked.partitions.iter().any(moved) {
+            if parked.partitions.iter().any(|assigned| has_newer_leader(&cluster, assigned)) {
                 parked.until = now;
             }
         }
@@ -456,6 +459,11 @@ fn home(cluster: &Cluster, assigned: &Assigned) -> Result<Home> {
     let nearer = assigned.nearer.map(|(broker, _)| broker).filter(|broker| cluster.broker(*broker).is_some());
     let broker = nearer.unwrap_or(broker);
     Ok(Home { broker, leader_epoch, topic_id })
+}
+
+/// Whether a leader is known that came after the one who was asked.
+fn has_newer_leader(cluster: &Cluster, assigned: &Assigned) -> bool {
+    home(cluster, assigned).is_ok_and(|home| home.leader_epoch > assigned.leader_epoch)
 }
 
 /// Whether a topic is another one by now. Brokers before Kafka 2.8 know no ids.

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use kafka_conn::{BrokerId, CallOptions, Connection, RawRequest, Transport};
+use kafka_conn::{Broker, BrokerId, CallOptions, Connection, LeaderHint, RawRequest, Transport};
 use kafka_protocol::messages::fetch::{
-    AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
+    AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, NodeEndpoint, PartitionData,
 };
 use kafka_protocol::records::Batch;
 use kafka_protocol::{ApiKey, ErrorCode, Message, Uuid};
@@ -382,6 +382,7 @@ impl Fetcher {
 
     async fn handle_response(&mut self, response: FetchResponse, planned: &Planned) {
         let (begun, shared) = (Instant::now(), Arc::clone(&self.shared));
+        learn(&shared.transport, &response, planned);
         let mut room = response.throttle_time_ms <= 0;
         let (mut records, mut bytes) = (0, 0);
         for topic in response.responses {
@@ -517,6 +518,28 @@ impl Assigned {
             IsolationLevel::ReadCommitted => data.last_stable_offset,
         });
     }
+}
+
+/// Takes in what an answer tells of leaders that have moved, before their partitions go back (KIP-951).
+fn learn(transport: &Transport, response: &FetchResponse, planned: &Planned) {
+    let mut leaders = Vec::new();
+    for topic in &response.responses {
+        for data in topic.partitions.iter().filter(|data| data.current_leader.leader_id >= 0) {
+            let asked = planned.wanted.iter().find(|wanted| wanted.is_answered_by(topic, data));
+            let hint = |wanted: &Wanted| {
+                let leader = &data.current_leader;
+                LeaderHint::named(wanted.topic.clone(), wanted.partition, leader.leader_id, leader.leader_epoch)
+            };
+            leaders.extend(asked.and_then(hint));
+        }
+    }
+    if leaders.is_empty() {
+        return;
+    }
+    let broker = |endpoint: &NodeEndpoint| {
+        Broker::advertised(endpoint.node_id, endpoint.host.clone(), endpoint.port, endpoint.rack.clone())
+    };
+    transport.learn(&leaders, response.node_endpoints.iter().filter_map(broker));
 }
 
 /// The aborted transactions in an answer, where they matter.

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use kafka_protocol::messages::fetch::{FetchPartition, FetchResponse, FetchTopic, ForgottenTopic};
+use kafka_protocol::messages::fetch::{
+    FetchPartition, FetchResponse, FetchTopic, FetchableTopicResponse, ForgottenTopic, PartitionData,
+};
 use kafka_protocol::{ErrorCode, Uuid};
 use smol_str::SmolStr;
 
@@ -169,6 +171,12 @@ impl FetchSession {
 }
 
 impl Wanted {
+    /// Whether an answer is about it: version by version, answers name topics by their names or by their ids.
+    pub(crate) fn is_answered_by(&self, topic: &FetchableTopicResponse, data: &PartitionData) -> bool {
+        let same = if topic.topic_id.is_zero() { self.topic == topic.topic } else { self.topic_id == topic.topic_id };
+        same && self.partition == data.partition_index
+    }
+
     fn key(&self) -> Key {
         (self.topic.clone(), self.topic_id, self.partition)
     }
@@ -227,7 +235,6 @@ impl Wanted {
 
 #[cfg(test)]
 mod tests {
-    use kafka_protocol::messages::fetch::{FetchableTopicResponse, PartitionData};
 
     use super::*;
 

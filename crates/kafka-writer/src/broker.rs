@@ -13,7 +13,7 @@ use tokio::task::{Id, JoinSet};
 use crate::accumulator::{Answer, Failure, MAX_REQUESTS, ProduceBatches};
 use crate::config::{RequiredAcks, WriterConfig};
 use crate::error::Result;
-use crate::produce;
+use crate::produce::{self, Read};
 
 /// What the tasks of all brokers have in common.
 #[derive(Clone, Debug)]
@@ -97,7 +97,28 @@ impl Broker {
         let Started { request, version, response } = started;
         let Some(response) = response else { return produce::all(&request, &Ok(None)) };
         let read = |answer: kafka_conn::RawResponse| produce::read(version, answer.body, &request).map_err(Into::into);
-        response.await.and_then(read).unwrap_or_else(|error| failed(&request, error))
+        match response.await.and_then(read) {
+            Ok(read) => self.learn(&request, read),
+            Err(error) => failed(&request, error),
+        }
+    }
+
+    /// Takes in what an answer tells of leaders that have moved. Where another leader is known, nobody need be asked for
+    /// it.
+    fn learn(&self, request: &ProduceBatches, read: Read) -> Answer {
+        let Read { mut answer, leaders, brokers } = read;
+        if !leaders.is_empty() {
+            self.transport.learn(&leaders, brokers);
+        }
+        for (batch, answered) in request.batches.iter().zip(&mut answer.outcomes) {
+            if let Err(failure) = &mut answered.outcome
+                && failure.refresh
+            {
+                let leader = self.transport.cluster().leader(&batch.topic, batch.partition);
+                failure.refresh = leader.map_or(true, |leader| leader == request.broker);
+            }
+        }
+        answer
     }
 
     /// The sender always comes back for answers; when it is gone, nobody wants them.

@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use kafka_conn::Body;
-use kafka_protocol::messages::produce::ProduceResponse;
+use kafka_conn::{Body, Broker, LeaderHint};
+use kafka_protocol::messages::produce::{NodeEndpoint, ProduceResponse};
 use kafka_protocol::{ApiKey, DecodeError, ErrorCode, Message, Uuid, varint};
 
 use crate::accumulator::{Answer, Answered, Failure, Leased, ProduceBatches};
@@ -53,13 +53,23 @@ pub(crate) fn encode(version: i16, acks: RequiredAcks, timeout: Duration, batche
     encoder.finish()
 }
 
-/// Reads an answer: an outcome for each batch of the request.
+/// A broker's answer.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// An outcome for each batch of the request, in their order.
+    pub(crate) answer: Answer,
+    /// Leaders that it says have moved, and where they are reached (KIP-951).
+    pub(crate) leaders: Vec<LeaderHint>,
+    pub(crate) brokers: Vec<Broker>,
+}
+
+/// Reads an answer.
 ///
 /// # Errors
 /// [`DecodeError`] where it is none.
-pub(crate) fn read(version: i16, body: Bytes, request: &ProduceBatches) -> Result<Answer, DecodeError> {
+pub(crate) fn read(version: i16, body: Bytes, request: &ProduceBatches) -> Result<Read, DecodeError> {
     let response = ProduceResponse::decode(version, body)?;
-    let mut outcomes = vec![None; request.batches.len()];
+    let (mut outcomes, mut leaders) = (vec![None; request.batches.len()], Vec::new());
     // Brokers mostly answer in the order of the request: the search starts behind the last one found.
     let mut next = 0;
     for topic in &response.responses {
@@ -76,6 +86,9 @@ pub(crate) fn read(version: i16, body: Bytes, request: &ProduceBatches) -> Resul
                 next = found + 1;
                 if let Some(place) = outcomes.get_mut(found).filter(|place| place.is_none()) {
                     *place = Some(outcome(ErrorCode(partition.error_code), partition.base_offset));
+                    let leader = &partition.current_leader;
+                    let topic = request.batches.get(found).map(|batch| batch.topic.clone()).unwrap_or_default();
+                    leaders.extend(LeaderHint::named(topic, partition.index, leader.leader_id, leader.leader_epoch));
                 }
             }
         }
@@ -83,7 +96,13 @@ pub(crate) fn read(version: i16, body: Bytes, request: &ProduceBatches) -> Resul
     let throttle = Duration::from_millis(u64::try_from(response.throttle_time_ms).unwrap_or_default());
     let outcomes = request.batches.iter().zip(outcomes);
     let outcomes = outcomes.map(|(batch, outcome)| answered(batch, outcome.unwrap_or_else(|| Err(unanswered()))));
-    Ok(Answer { broker: request.broker, throttle, outcomes: outcomes.collect() })
+    let answer = Answer { broker: request.broker, throttle, outcomes: outcomes.collect() };
+    let brokers = response.node_endpoints.into_iter().filter_map(broker).collect();
+    Ok(Read { answer, leaders, brokers })
+}
+
+fn broker(endpoint: NodeEndpoint) -> Option<Broker> {
+    Broker::advertised(endpoint.node_id, endpoint.host, endpoint.port, endpoint.rack)
 }
 
 /// The same outcome for all batches of a request.
@@ -276,7 +295,7 @@ mod tests {
         let response = ProduceResponse { responses: vec![topic], throttle_time_ms: 30, ..Default::default() };
         let mut body = BytesMut::new();
         response.encode(version, &mut body).unwrap();
-        read(version, body.freeze(), &request).unwrap()
+        read(version, body.freeze(), &request).unwrap().answer
     }
 
     #[test]

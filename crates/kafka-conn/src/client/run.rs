@@ -129,7 +129,13 @@ impl<'a> Run<'a> {
         answer: Result<Option<Box<dyn AnyMessage>>>,
     ) {
         let moved = match answer {
-            Ok(Some(response)) => spread.handle_answer(next.into_std(), items, response),
+            Ok(Some(response)) => {
+                let (leaders, brokers) = self.splitter.hints(&*response);
+                if !leaders.is_empty() {
+                    self.transport.learn(&leaders, brokers);
+                }
+                spread.handle_answer(next.into_std(), items, response)
+            }
             // Nothing is answered, and nothing more will be known.
             Ok(None) => return,
             Err(error) => {
@@ -141,11 +147,20 @@ impl<'a> Run<'a> {
             }
         };
         for (item, code) in moved {
-            self.is_stale |= code.needs_metadata_refresh();
+            self.is_stale |= code.needs_metadata_refresh() && !self.is_elsewhere(&item, broker);
             if let (Some((kind, id)), Some(broker)) = (coordinated(&item), broker) {
                 self.transport.forget_coordinator(kind, id, broker);
             }
         }
+    }
+
+    /// Whether somebody else than `broker`, who was asked, is known to lead the item by now.
+    fn is_elsewhere(&self, item: &Item, broker: Option<BrokerId>) -> bool {
+        let Item::Partition { topic, partition } = item else { return false };
+        self.transport
+            .cluster()
+            .leader(topic, *partition)
+            .is_ok_and(|leader| broker.is_some_and(|asked| asked != leader))
     }
 
     /// The broker of each item, `None` for any; and items for which none could be found, with the reason.

@@ -28,10 +28,14 @@ use std::marker::PhantomData;
 use kafka_protocol::{AnyMessage, ApiKey, ErrorCode, Request};
 
 use super::answer::Item;
+use crate::cluster::{Broker, LeaderHint};
 use crate::round_trip::{AnyRequest, downcast};
 
 /// Items of one request.
 pub(crate) type Items = HashSet<Item>;
+
+/// Leaders that an answer names, and where they are reached.
+pub(crate) type Hints = (Vec<LeaderHint>, Vec<Broker>);
 
 /// A request with items. What is not about an item goes into every part as it is.
 pub(crate) trait Split: Request {
@@ -46,6 +50,11 @@ pub(crate) trait Split: Request {
 
     /// Moves what `from` says of `items` into `into`.
     fn merge(into: &mut Self::Response, from: Self::Response, items: &Items);
+
+    /// What `response` tells of leaders that have moved (KIP-951).
+    fn hints(_: &Self::Response) -> Hints {
+        Hints::default()
+    }
 
     /// Whether brokers answer it.
     fn is_answered(&self) -> bool {
@@ -64,6 +73,7 @@ pub(crate) trait Splitter: Sync {
     fn part(&self, request: &dyn AnyRequest, items: &Items) -> Option<Box<dyn AnyRequest>>;
     fn outcomes(&self, request: &dyn AnyRequest, items: &Items, response: &dyn AnyMessage) -> Vec<(Item, ErrorCode)>;
     fn merge(&self, into: &mut dyn AnyMessage, from: Box<dyn AnyMessage>, items: &Items);
+    fn hints(&self, response: &dyn AnyMessage) -> Hints;
     fn is_answered(&self, request: &dyn AnyRequest) -> bool;
     fn max_version(&self, request: &dyn AnyRequest) -> Option<i16>;
 }
@@ -90,6 +100,10 @@ impl<R: Split> Splitter for Of<R> {
         if let (Some(into), Some(from)) = ((into as &mut dyn Any).downcast_mut(), downcast(from)) {
             R::merge(into, from, items);
         }
+    }
+
+    fn hints(&self, response: &dyn AnyMessage) -> Hints {
+        (response as &dyn Any).downcast_ref().map(R::hints).unwrap_or_default()
     }
 
     fn is_answered(&self, request: &dyn AnyRequest) -> bool {

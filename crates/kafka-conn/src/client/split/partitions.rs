@@ -115,13 +115,30 @@ mod fetch {
 
 #[cfg(feature = "produce")]
 mod produce {
-    use kafka_protocol::messages::produce::ProduceRequest;
+    use kafka_protocol::messages::produce::{NodeEndpoint, ProduceRequest, ProduceResponse};
 
     use super::*;
+    use crate::client::split::Hints;
+    use crate::cluster::{Broker, LeaderHint};
 
     by_partition!(ProduceRequest: topic_data.name.partition_data, |asked| asked.index
     => responses.name.partition_responses.index,
     {
+        // Fetch has hints, too, but only in versions that name topics by their ids, which are left out here.
+        fn hints(response: &ProduceResponse) -> Hints {
+            let mut leaders = Vec::new();
+            for topic in &response.responses {
+                leaders.extend(topic.partition_responses.iter().filter_map(|partition| {
+                    let leader = &partition.current_leader;
+                    LeaderHint::named(topic.name.clone(), partition.index, leader.leader_id, leader.leader_epoch)
+                }));
+            }
+            let broker = |endpoint: &NodeEndpoint| {
+                Broker::advertised(endpoint.node_id, endpoint.host.clone(), endpoint.port, endpoint.rack.clone())
+            };
+            (leaders, response.node_endpoints.iter().filter_map(broker).collect())
+        }
+
         fn is_answered(&self) -> bool {
             self.acks != 0
         }
