@@ -1,4 +1,4 @@
-//! One connection to one broker: kafka-go's low-level API, and the examples of kafka-conn.
+//! One connection to one broker: kafka-go's low-level API.
 
 use std::time::{Duration, SystemTime};
 
@@ -34,7 +34,6 @@ pub(super) fn scenarios() -> Vec<(String, Scenario)> {
         scenario("conn::topics_through_the_controller", |target| async move { topics(&target).await }),
         scenario("conn::leader_through_any_broker", |target| async move { leader(&target).await }),
         scenario("conn::lookups_end", |target| async move { lookups(&target).await }),
-        scenario("conn::examples", |target| async move { examples(&target).await }),
     ];
     codecs.chain(others).collect()
 }
@@ -362,31 +361,4 @@ async fn lookups(target: &Target) -> Result<(), Failure> {
         Ok(conn) => check(conn.topic() == Some(&missing), || format!("{conn:?}")),
         Err(error) => check(*error.kind() == ErrorKind::UnknownTopic, || error.to_string()),
     }
-}
-
-/// The worked examples of kafka-conn, as their readers run them.
-async fn examples(target: &Target) -> Result<(), Failure> {
-    let topic = target.topic_name("example");
-    let printed = example("create_topic", &[any(target), &topic, "2"]).await?;
-    check(printed.contains(&topic), || printed.clone())?;
-    let printed = example("list_topics", &[any(target)]).await?;
-    check(printed.contains(&format!("{topic}: 2 partitions")), || printed.clone())?;
-    let printed = example("conn", &[any(target), &topic]).await?;
-    check(printed.contains("at offset Some(0)") && printed.contains("offset 2: three!"), || printed.clone())?;
-    let printed = example("leader", &[any(target), &topic]).await?;
-    check(printed.contains("has offsets 0 to 3") && printed.contains("has offsets 0 to 0"), || printed.clone())?;
-    let printed = example("cluster", &[target.bootstrap()]).await?;
-    check(printed.contains(&topic), || printed.clone())
-}
-
-/// Runs an example, and returns what it prints.
-async fn example(name: &str, arguments: &[&str]) -> Result<String, Failure> {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = tokio::process::Command::new(program);
-    command.args(["run", "--quiet", "--package", "kafka-conn", "--example", name, "--"]).args(arguments);
-    command.kill_on_drop(true).stdin(std::process::Stdio::null());
-    let output = command.output().await?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    check(output.status.success(), || format!("example {name}: {}, {errors}", output.status))?;
-    Ok(String::from_utf8(output.stdout)?)
 }

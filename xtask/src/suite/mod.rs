@@ -10,6 +10,7 @@
 mod command;
 mod conn;
 mod embedded;
+mod examples;
 mod faults;
 mod groups;
 mod java;
@@ -90,6 +91,7 @@ fn scenarios(target: &Target) -> Vec<(String, Scenario)> {
     all.extend(topics::scenarios());
     all.extend(offsets::scenarios());
     all.extend(security::scenarios());
+    all.extend(examples::scenarios());
     if target.is_embedded() {
         // Foreign clients, Java's tools among them, meet embedded brokers in `cargo xtask interop`.
         return all;

@@ -30,7 +30,7 @@ pub(super) fn bearer(token: impl Fn() -> String + Clone + Send + Sync + 'static)
 }
 
 /// An unsecured JSON web token (RFC 7519, section 6) that is valid for so long from now, or was until so long ago.
-pub(super) fn unsecured_token(subject: &str, seconds: i64) -> String {
+pub(in crate::suite) fn unsecured_token(subject: &str, seconds: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed();
     let claims = format!(r#"{{"sub":"{subject}","iat":{},"exp":{}}}"#, now - LIFETIME_SECONDS, now + seconds);
     format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), URL_SAFE_NO_PAD.encode(claims))

@@ -8,6 +8,8 @@ use kafka_conn::{ClientCertificate, Dialer, Pem, Roots, Tls, TlsConfig, Transpor
 use kafka_reader::{Reader, ReaderConfig};
 use kafka_writer::{Writer, WriterConfig};
 
+pub(super) use login::unsecured_token;
+
 use super::target::listeners;
 use super::{Failure, Scenario, Target, Text, check, scenario};
 use crate::kafka::{Certificates, Mechanism, User};
