@@ -147,7 +147,7 @@ impl Control {
         let now = Instant::now();
         let due: Vec<_> = self.parked.extract_if(.., |parked| parked.until <= now).collect();
         let cluster = Arc::clone(&self.cluster.borrow());
-        let mut by_broker: HashMap<BrokerId, Vec<Assigned>> = HashMap::new();
+        let mut by_broker: BTreeMap<BrokerId, Vec<Assigned>> = BTreeMap::new();
         for mut assigned in due.into_iter().flat_map(|parked| parked.partitions) {
             match home(&cluster, &assigned) {
                 Ok(home) => {

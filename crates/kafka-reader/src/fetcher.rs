@@ -229,6 +229,7 @@ impl Fetcher {
     async fn plan(&mut self) -> Option<Planned> {
         if self.throttled_until > Instant::now() {
             tokio::select! {
+                biased;
                 () = sleep_until(self.throttled_until) => {}
                 command = self.commands.recv() => if let Some(command) = command {
                     self.handle_command(command).await;
@@ -246,6 +247,7 @@ impl Fetcher {
             return planned;
         }
         tokio::select! {
+            biased;
             () = freed => {}
             command = self.commands.recv() => if let Some(command) = command {
                 self.handle_command(command).await;
@@ -324,6 +326,8 @@ impl Fetcher {
         let mut due = (!self.releases.is_empty()).then(within);
         loop {
             tokio::select! {
+                // In an order, here and above, so that a run can be replayed.
+                biased;
                 answer = &mut call => return Ok(answer?),
                 Some(command) = self.commands.recv() => match command {
                     Command::Fetch(partitions) => self.partitions.extend(partitions),

@@ -47,15 +47,17 @@ impl Broker {
         let mut open = true;
         while open || !starting.is_empty() || !waiting.is_empty() {
             tokio::select! {
-                request = queue.recv(), if open && starting.is_empty() => match request {
-                    Some(request) => starting.push(self.start(request)),
-                    None => open = false,
-                },
+                // In an order, so that a run can be replayed.
+                biased;
                 Some(started) = starting.next() => match started {
                     Ok(started) => waiting.push(self.finish(started)),
                     Err(answer) => self.answer(answer).await,
                 },
                 Some(answer) = waiting.next() => self.answer(answer).await,
+                request = queue.recv(), if open && starting.is_empty() => match request {
+                    Some(request) => starting.push(self.start(request)),
+                    None => open = false,
+                },
             }
         }
     }

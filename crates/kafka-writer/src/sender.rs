@@ -1,6 +1,6 @@
 //! The task behind a writer: carries out what its accumulator says.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub(crate) struct Sender {
     answers: mpsc::Receiver<Answer>,
     /// For the tasks of brokers to come.
     broker: Broker,
-    brokers: HashMap<BrokerId, mpsc::Sender<ProduceBatches>>,
+    brokers: BTreeMap<BrokerId, mpsc::Sender<ProduceBatches>>,
     /// The tasks of brokers, which live as long as they have requests.
     tasks: JoinSet<()>,
     task_of: HashMap<task::Id, BrokerId>,
@@ -106,7 +106,7 @@ impl Sender {
             accumulator: Accumulator::new(rules, fastrand::u64(..)),
             commands,
             answers,
-            brokers: HashMap::new(),
+            brokers: BTreeMap::new(),
             tasks: JoinSet::new(),
             task_of: HashMap::new(),
             asking: FuturesUnordered::new(),
@@ -163,13 +163,16 @@ impl Sender {
         let timeout = timeout.into_iter().chain(until).chain([self.next_sweep]).min();
         let open = matches!(self.state, State::Open);
         tokio::select! {
-            () = self.shared.noted() => Event::Look,
-            answer = self.answers.recv() => Event::Answer(answer),
-            sealed = self.sealer.next() => Event::Sealed(sealed),
-            Some(answer) = self.asking.next() => Event::Identity(answer),
-            Some(ended) = self.tasks.join_next_with_id() => Event::Ended(ended.map(|(task, ())| task)),
-            changed = self.cluster.changed(), if self.is_watching => Event::Cluster(changed),
+            // In an order, so that a run can be replayed: the rare before the frequent, and last what each step looks at
+            // anyway.
+            biased;
             command = self.commands.recv(), if open || !self.commands.is_closed() => Event::Command(command),
+            changed = self.cluster.changed(), if self.is_watching => Event::Cluster(changed),
+            Some(ended) = self.tasks.join_next_with_id() => Event::Ended(ended.map(|(task, ())| task)),
+            Some(answer) = self.asking.next() => Event::Identity(answer),
+            sealed = self.sealer.next() => Event::Sealed(sealed),
+            answer = self.answers.recv() => Event::Answer(answer),
+            () = self.shared.noted() => Event::Look,
             () = sleep_until(timeout.unwrap_or_else(Instant::now)), if timeout.is_some() => Event::Look,
         }
     }

@@ -11,7 +11,7 @@ mod sequence;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,7 @@ pub(crate) struct Accumulator {
     mode: Mode,
     /// Somebody waits for room.
     is_scarce: bool,
-    lanes: HashMap<u64, Lane>,
+    lanes: BTreeMap<u64, Lane>,
     timers: BTreeSet<(Instant, u64)>,
     brokers: Brokers,
     identity: Identity,
@@ -199,7 +199,7 @@ impl Accumulator {
             random: fastrand::Rng::with_seed(seed),
         };
         let identity = Identity::new(config.idempotence, config.backoff.clone(), seed);
-        let (lanes, timers, brokers) = (HashMap::new(), BTreeSet::new(), Brokers::default());
+        let (lanes, timers, brokers) = (BTreeMap::new(), BTreeSet::new(), Brokers::default());
         Self { config, mode: Mode::Open, is_scarce: false, lanes, timers, brokers, identity, requests: 0, out }
     }
 
@@ -295,7 +295,7 @@ impl Accumulator {
         self.timers.clear();
         self.out.ready.clear();
         self.out.closed.clear();
-        for (_, lane) in self.lanes.drain() {
+        for (_, lane) in std::mem::take(&mut self.lanes) {
             lane.abort(kind, &mut self.out);
         }
     }
