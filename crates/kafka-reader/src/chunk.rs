@@ -60,6 +60,19 @@ impl Chunk {
         self.held.gauge()
     }
 
+    /// Copies what is left out of the answer that it came in: it may wait for long, and the answer may be much larger.
+    pub(crate) fn detach(&mut self) {
+        self.batches.as_mut_slice().iter_mut().for_each(Batch::detach);
+        // Its records borrow from the answer, too: they are looked for anew.
+        if let Some(Current { mut batch, .. }) = self.current.take()
+            && batch.last_offset() >= self.offset
+        {
+            batch.detach();
+            let left = std::mem::take(&mut self.batches);
+            self.batches = std::iter::once(batch).chain(left).collect::<Vec<_>>().into_iter();
+        }
+    }
+
     /// The offset of the next record to return.
     pub(crate) fn offset(&self) -> i64 {
         self.offset
@@ -200,7 +213,7 @@ fn timestamp(milliseconds: i64) -> Option<SystemTime> {
 mod tests {
     use std::sync::Arc;
 
-    use kafka_protocol::records::{Batches, Compressor, MessageFormat, MessageSetBuilder};
+    use kafka_protocol::records::{BatchBuilder, BatchOptions, Batches, Compressor, MessageFormat, MessageSetBuilder};
 
     use super::*;
     use crate::gauge::Total;
@@ -212,7 +225,50 @@ mod tests {
         let bytes = builder.seal(&mut Compressor::new(Compression::Gzip, None).unwrap()).unwrap();
         let batches = Batches::new(bytes).collect::<Result<_, _>>().unwrap();
         let gauge = Arc::new(Gauge::new("t".into(), 0, 0, Arc::new(Total::default())));
-        Chunk::new(gauge.hold(100), batches, from, 100, Vec::new())
+        Chunk::new(gauge.hold(100, 1), batches, from, 100, Vec::new())
+    }
+
+    #[test]
+    fn what_is_detached_leaves_the_answer_it_came_in() {
+        for compression in [Compression::None, Compression::Gzip] {
+            for format in [Some(MessageFormat::V1), None] {
+                let answer = answer(format, compression);
+                let batches: Vec<_> = Batches::new(answer.clone()).collect::<Result<_, _>>().unwrap();
+                let gauge = Arc::new(Gauge::new("t".into(), 0, 0, Arc::new(Total::default())));
+                let mut chunk = Chunk::new(gauge.hold(100, 6), batches, 0, 6, Vec::new());
+                let mut decoder = BatchDecoder::default();
+                let mut offsets = vec![chunk.next_message(&mut decoder).unwrap().unwrap().offset];
+                assert!(!answer.is_unique());
+                chunk.detach();
+                assert!(answer.is_unique(), "{format:?}");
+                while let Some(message) = chunk.next_message(&mut decoder).unwrap() {
+                    assert_eq!(message.value.as_deref(), Some(&b"value"[..]));
+                    offsets.push(message.offset);
+                }
+                assert_eq!(offsets, [0, 1, 2, 3, 4, 5]);
+            }
+        }
+    }
+
+    /// Two batches of three records each.
+    fn answer(format: Option<MessageFormat>, compression: Compression) -> bytes::Bytes {
+        let mut bytes = Vec::new();
+        for base in [0, 3] {
+            let mut compressor = Compressor::new(compression, None).unwrap();
+            bytes.extend_from_slice(&match format {
+                Some(format) => {
+                    let mut builder = MessageSetBuilder::new(format);
+                    (0..3).for_each(|delta| builder.append(base + delta, 0, None, Some(b"value")).unwrap());
+                    builder.seal(&mut compressor).unwrap()
+                }
+                None => {
+                    let mut builder = BatchBuilder::new(BatchOptions { base_offset: base, ..BatchOptions::default() });
+                    (0..3).for_each(|_| builder.append(0, None, Some(b"value"), []).unwrap());
+                    builder.seal(&mut compressor).unwrap()
+                }
+            });
+        }
+        bytes.into()
     }
 
     #[test]

@@ -38,11 +38,15 @@ pub struct ReaderConfig {
     /// How long a broker waits for `min_bytes`, in whole milliseconds. Closing a reader does not wait for it. Default
     /// 500 ms (`fetch.max.wait.ms`, kafka-go `MaxWait`, there 10 s).
     pub max_wait: Duration,
-    /// How many bytes, as they came over the wire, may be fetched ahead of what was returned. Half of it is divided
-    /// evenly among the partitions, the other half is whoever's comes first. Beyond it there may be one answer for each
-    /// broker but the first, and batches larger than what is left. Default 64 MiB (librdkafka
-    /// `queued.max.messages.kbytes`; kafka-go's `QueueCapacity` counts messages).
+    /// How many bytes may be fetched ahead of what was returned: of memory, so compressed as they came, for nothing but
+    /// the batch that is being returned is decompressed. Half of it is divided evenly among the partitions, the other half
+    /// is whoever's comes first. Beyond it there may be one answer for each broker but the first, and batches larger than
+    /// what is left. Default 64 MiB (librdkafka `queued.max.messages.kbytes`).
     pub prefetch_bytes: usize,
+    /// How many messages may be fetched ahead, divided as `prefetch_bytes` are. Nobody can ask a broker for a number of
+    /// messages: a partition that has its share, or more, is not asked for until some of them are returned. Default: any
+    /// number, since memory is what bytes count (kafka-go `QueueCapacity`, librdkafka `queued.min.messages`).
+    pub prefetch_messages: usize,
     /// Whether records of transactions that are open or aborted are returned. Default
     /// [`IsolationLevel::ReadUncommitted`] (`isolation.level`, kafka-go `IsolationLevel`).
     pub isolation_level: IsolationLevel,
@@ -78,6 +82,7 @@ impl Default for ReaderConfig {
             partition_max_bytes: 1 << 20,
             max_wait: Duration::from_millis(500),
             prefetch_bytes: 64 << 20,
+            prefetch_messages: usize::MAX,
             isolation_level: IsolationLevel::ReadUncommitted,
             backoff: Backoff { min: Duration::from_millis(100), max: Duration::from_secs(1) },
             retry_timeout: Duration::from_secs(30),
@@ -133,6 +138,7 @@ pub(crate) struct Settings {
     pub(crate) partition_max_bytes: i32,
     pub(crate) max_wait_ms: i32,
     pub(crate) prefetch_bytes: usize,
+    pub(crate) prefetch_messages: usize,
     pub(crate) isolation_level: IsolationLevel,
     pub(crate) patience: Patience,
     pub(crate) limits: Limits,
@@ -154,8 +160,11 @@ impl Settings {
         if config.min_bytes > config.max_bytes {
             return Err(invalid("min_bytes is larger than max_bytes"));
         }
-        if config.partition_max_bytes == 0 || config.max_bytes == 0 || config.prefetch_bytes == 0 {
-            return Err(invalid("max_bytes, partition_max_bytes and prefetch_bytes must not be 0"));
+        if config.partition_max_bytes == 0 || config.max_bytes == 0 {
+            return Err(invalid("max_bytes and partition_max_bytes must not be 0"));
+        }
+        if config.prefetch_bytes == 0 || config.prefetch_messages == 0 {
+            return Err(invalid("prefetch_bytes and prefetch_messages must not be 0"));
         }
         check_partitions(config).map_err(invalid)?;
         let size = |bytes: u32, what| i32::try_from(bytes).map_err(|_| invalid(what));
@@ -167,6 +176,7 @@ impl Settings {
             partition_max_bytes: size(config.partition_max_bytes, "partition_max_bytes is 2 GiB or more")?,
             max_wait_ms: max_wait_ms.map_err(|_| invalid("max_wait is longer than 2^31 - 1 ms"))?,
             prefetch_bytes: config.prefetch_bytes,
+            prefetch_messages: config.prefetch_messages,
             isolation_level: config.isolation_level,
             patience: Patience {
                 retry_timeout: config.retry_timeout.min(LONGEST_WAIT),
@@ -217,6 +227,7 @@ mod tests {
             ReaderConfig { min_bytes: 2, max_bytes: 1, ..config() },
             ReaderConfig { max_bytes: 1 << 31, ..config() },
             ReaderConfig { prefetch_bytes: 0, ..config() },
+            ReaderConfig { prefetch_messages: 0, ..config() },
             ReaderConfig { max_wait: Duration::from_secs(1 << 32), ..config() },
             ReaderConfig { start_offset: StartOffset::At(-1), ..config() },
             ReaderConfig { partitions: Partitions::Several(vec![]), ..config() },

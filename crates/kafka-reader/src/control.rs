@@ -262,7 +262,7 @@ impl Control {
             if error.needs_metadata_refresh() {
                 self.shared.transport.request_refresh(&assigned.gauge.topic);
             }
-            let Shared { settings, events, .. } = &*self.shared;
+            let settings = &self.shared.settings;
             let new = || Trouble { pauses: settings.patience.backoff.pauses(), since: now };
             let trouble = self.troubles.entry(assigned.gauge.slot).or_insert_with(new);
             until = until.max(now + trouble.pauses.next_pause());
@@ -271,8 +271,10 @@ impl Control {
             let overdue = now.duration_since(trouble.since) >= settings.patience.retry_timeout;
             if refused || (overdue && !error.is_halt()) {
                 trouble.since = now;
-                // A reader that has so much to read will hear of it another time.
-                let _full = events.try_send(Event::Failing(assigned.error(error.clone())));
+                if assigned.gauge.may_tell() {
+                    let event = Event::Failing(Arc::clone(&assigned.gauge), assigned.error(error.clone()));
+                    let _reader_is_gone = self.shared.events.send(event);
+                }
             }
         }
         self.parked.push(Parked { partitions, until });
@@ -315,7 +317,7 @@ impl Control {
             let reason = match epochs::divergence(&shared.transport, &assigned).await {
                 Ok(divergence) => {
                     assigned.validated = assigned.leader_epoch;
-                    diverge(&shared, &mut assigned, divergence).await;
+                    diverge(&shared, &mut assigned, divergence);
                     Reason::Released
                 }
                 Err(error) => Reason::Failed(assigned.error(error)),
@@ -339,12 +341,12 @@ impl Control {
     fn check_vacancy(&mut self, mut assigned: Assigned, end: i64) {
         let shared = Arc::clone(&self.shared);
         self.tasks.spawn(async move {
-            let Gauge { topic, partition, slot, .. } = &*assigned.gauge;
+            let Gauge { topic, partition, .. } = &*assigned.gauge;
             let reason =
                 match offsets::local_start(&shared.transport, &shared.settings.patience, topic, *partition).await {
                     Ok(start) if start <= assigned.position.offset() => {
                         assigned.position.set_vacant_to(end);
-                        let _reader_is_gone = shared.events.send(Event::Vacant(*slot, end)).await;
+                        let _reader_is_gone = shared.events.send(Event::Vacant(assigned.gauge.hold(0, 0), end));
                         Reason::Released
                     }
                     Ok(_) => Reason::Released,
@@ -359,12 +361,7 @@ impl Control {
         tracing::warn!(%error, "partition halted");
         assigned.gauge.stop();
         self.troubles.remove(&assigned.gauge.slot);
-        let events = self.shared.events.clone();
-        let event = Event::Halted(assigned.gauge.slot, error);
-        self.tasks.spawn(async move {
-            let _reader_is_gone = events.send(event).await;
-            None
-        });
+        let _reader_is_gone = self.shared.events.send(Event::Halted(assigned.gauge.hold(0, 0), error));
     }
 
     /// Takes what the reader added; what it stopped, whoever has it lets go of.
@@ -392,19 +389,19 @@ fn needs_validation(assigned: &Assigned) -> bool {
 }
 
 /// Has a partition read from where its leader's log parts from what was read, if it does, and says so.
-async fn diverge(shared: &Shared, assigned: &mut Assigned, divergence: Option<Divergence>) -> bool {
+fn diverge(shared: &Shared, assigned: &mut Assigned, divergence: Option<Divergence>) -> bool {
     let Some(Divergence { offset, leader_epoch }) = divergence else { return false };
     let kind = ErrorKind::DataLoss { from: assigned.position.offset(), to: offset };
     let error = assigned.error(Error::new(kind));
     tracing::error!(%error, "records lost");
-    reset(shared, assigned, offset, leader_epoch, Some(error)).await;
+    reset(shared, assigned, offset, leader_epoch, Some(error));
     true
 }
 
-async fn reset(shared: &Shared, assigned: &mut Assigned, to: i64, leader_epoch: i32, error: Option<Error>) {
+fn reset(shared: &Shared, assigned: &mut Assigned, to: i64, leader_epoch: i32, error: Option<Error>) {
     assigned.position = Position::new(to, leader_epoch);
     let reset = Reset { to, leader_epoch, error };
-    let _reader_is_gone = shared.events.send(Event::Reset(assigned.gauge.slot, reset)).await;
+    let _reader_is_gone = shared.events.send(Event::Reset(assigned.gauge.hold(0, 0), reset));
 }
 
 /// The offset is out of range, says the leader: because an election lost records, because they were removed, or because
@@ -413,7 +410,7 @@ async fn recover(shared: &Shared, assigned: &mut Assigned) -> Result<Reason> {
     if assigned.position.leader_epoch() >= 0 {
         let divergence = epochs::divergence(&shared.transport, assigned).await?;
         assigned.validated = assigned.leader_epoch;
-        if diverge(shared, assigned, divergence).await {
+        if diverge(shared, assigned, divergence) {
             return Ok(Reason::Released);
         }
     }
@@ -434,7 +431,7 @@ async fn recover(shared: &Shared, assigned: &mut Assigned) -> Result<Reason> {
     let (topic, partition, skipped) = (&assigned.gauge.topic, assigned.gauge.partition, to.saturating_sub(offset));
     tracing::warn!(%topic, partition, offset, to, skipped, "offset out of range");
     assigned.gauge.count_skipped(skipped);
-    reset(shared, assigned, to, -1, None).await;
+    reset(shared, assigned, to, -1, None);
     Ok(Reason::Released)
 }
 

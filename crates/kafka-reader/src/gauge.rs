@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use smol_str::SmolStr;
 use tokio::sync::Notify;
 
-/// The bytes that all partitions of a reader have fetched ahead, and the call to fetch more.
+/// What all partitions of a reader have fetched ahead, and the call to fetch more.
 #[derive(Debug, Default)]
 pub(crate) struct Total {
-    buffered: AtomicUsize,
+    bytes: AtomicUsize,
+    messages: AtomicUsize,
     pub(crate) freed: Notify,
     /// How many partitions are read.
     partitions: AtomicUsize,
@@ -24,10 +25,17 @@ impl Total {
         self.partitions.store(partitions, Ordering::Relaxed);
     }
 
-    /// All bytes that wait to be returned.
-    pub(crate) fn buffered(&self) -> usize {
-        self.buffered.load(Ordering::Relaxed)
+    /// All that waits to be returned.
+    pub(crate) fn buffered(&self) -> Amount {
+        Amount { bytes: self.bytes.load(Ordering::Relaxed), messages: self.messages.load(Ordering::Relaxed) }
     }
+}
+
+/// So much waits to be returned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    pub(crate) bytes: usize,
+    pub(crate) messages: usize,
 }
 
 /// One partition: its name, and numbers that its fetcher writes and its reader reads. Each number stands for itself, so
@@ -38,12 +46,15 @@ pub(crate) struct Gauge {
     pub(crate) partition: i32,
     /// Its number: no other partition of this reader has it, nor this one when it is read from elsewhere.
     pub(crate) slot: usize,
-    buffered: AtomicUsize,
+    bytes: AtomicUsize,
+    messages: AtomicUsize,
     total: Arc<Total>,
     /// The offset that readers of this isolation level get to, or -1.
     end: AtomicI64,
     /// How many offsets were passed over because they were out of range.
     skipped: AtomicI64,
+    /// The reader has yet to hear that it is out of reach.
+    told: AtomicBool,
     /// Nobody reads it any longer: whoever has it lets go of it.
     stopped: AtomicBool,
 }
@@ -54,17 +65,29 @@ impl Gauge {
             topic,
             partition,
             slot,
-            buffered: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            messages: AtomicUsize::new(0),
             total,
             end: AtomicI64::new(-1),
             skipped: AtomicI64::new(0),
+            told: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         }
     }
 
-    /// The bytes of this partition, and those of all, that wait to be returned.
-    pub(crate) fn buffered(&self) -> (usize, usize) {
-        (self.buffered.load(Ordering::Relaxed), self.total.buffered.load(Ordering::Relaxed))
+    /// What waits to be returned of this partition.
+    pub(crate) fn buffered(&self) -> Amount {
+        Amount { bytes: self.bytes.load(Ordering::Relaxed), messages: self.messages.load(Ordering::Relaxed) }
+    }
+
+    /// Whether the reader may be told that this is out of reach: not while it has yet to hear that.
+    pub(crate) fn may_tell(&self) -> bool {
+        !self.told.swap(true, Ordering::Relaxed)
+    }
+
+    /// The reader was told.
+    pub(crate) fn heard(&self) {
+        self.told.store(false, Ordering::Relaxed);
     }
 
     /// The end, as the last answer told it; `None` before the first.
@@ -92,19 +115,25 @@ impl Gauge {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// Counts `bytes` as waiting, for as long as the result lives.
-    pub(crate) fn hold(self: &Arc<Self>, bytes: usize) -> Held {
-        self.buffered.fetch_add(bytes, Ordering::Relaxed);
-        self.total.buffered.fetch_add(bytes, Ordering::Relaxed);
-        Held { gauge: Arc::clone(self), bytes }
+    /// Counts something as waiting, for as long as the result lives: so many bytes, and a place in the queue.
+    pub(crate) fn hold(self: &Arc<Self>, bytes: usize, messages: usize) -> Held {
+        let amount = Amount { bytes: bytes.saturating_add(PLACE_BYTES), messages };
+        self.bytes.fetch_add(amount.bytes, Ordering::Relaxed);
+        self.messages.fetch_add(messages, Ordering::Relaxed);
+        self.total.bytes.fetch_add(amount.bytes, Ordering::Relaxed);
+        self.total.messages.fetch_add(messages, Ordering::Relaxed);
+        Held { gauge: Arc::clone(self), amount }
     }
 }
 
-/// Bytes that wait to be returned.
+/// What a place in the queue takes, and a little more: what bounds the bytes bounds the places, too.
+const PLACE_BYTES: usize = 512;
+
+/// Something that waits to be returned.
 #[derive(Debug)]
 pub(crate) struct Held {
     gauge: Arc<Gauge>,
-    bytes: usize,
+    amount: Amount,
 }
 
 impl Held {
@@ -115,8 +144,11 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.gauge.buffered.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.gauge.total.buffered.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.gauge.total.freed.notify_waiters();
+        let Self { gauge, amount } = self;
+        gauge.bytes.fetch_sub(amount.bytes, Ordering::Relaxed);
+        gauge.messages.fetch_sub(amount.messages, Ordering::Relaxed);
+        gauge.total.bytes.fetch_sub(amount.bytes, Ordering::Relaxed);
+        gauge.total.messages.fetch_sub(amount.messages, Ordering::Relaxed);
+        gauge.total.freed.notify_waiters();
     }
 }

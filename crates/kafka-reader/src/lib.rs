@@ -1,7 +1,7 @@
 //! Reading: from the partitions of a topic to messages, in order, each one, at the caller's pace.
 //!
 //! ```text
-//!  Reader ◄──────────── chunks: checked batches, in order per partition ◄───────────┐ bounded channel
+//!  Reader ◄──────────── chunks: checked batches, in order per partition ◄───────────┐ a queue
 //!    │ decompresses and iterates in the caller's call → Message, FetchedBatch       │
 //!    │                                                                              │
 //!    └─► control task ── places each partition with its leader's ──► fetcher task, one per broker
@@ -29,8 +29,9 @@
 //!
 //! This crate never skips a record that is in the log without an error, never hands over a record whose batch failed its
 //! checksum or of a partition that it has given up, never commits for a partition that is not this member's, never
-//! writes to a topic, and never waits for anything in `Drop`. What is prefetched is bounded in bytes, and each partition
-//! has a share of that bound of its own, so that none keeps another from being read.
+//! writes to a topic, and never waits for anything in `Drop`. What is prefetched is bounded in bytes of memory, and in
+//! messages if wanted, and each partition has a share of that bound of its own, so that none keeps another from being read:
+//! where one has room again while a request for the others is held back by the broker, another request asks for it.
 
 mod assignor;
 mod batch;

@@ -47,10 +47,15 @@ pub struct ReaderStats {
     pub max_bytes: u32,
     /// As configured.
     pub max_wait: Duration,
-    /// Bytes that were fetched ahead and wait to be returned.
+    /// Bytes that were fetched ahead and wait to be returned, with what it takes to keep them.
     pub queue_bytes: usize,
     /// How many of them there may be, as configured.
     pub queue_capacity_bytes: usize,
+    /// Messages that were fetched ahead and wait to be returned; a compressed set of an old format counts as one
+    /// (kafka-go `QueueLength`).
+    pub queue_messages: usize,
+    /// How many of them there may be, as configured (kafka-go `QueueCapacity`).
+    pub queue_capacity_messages: usize,
     /// The name that the client tells brokers.
     pub client_id: SmolStr,
 }
@@ -64,8 +69,10 @@ pub struct PartitionStats {
     pub offset: i64,
     /// How many offsets it is ahead of that, as of its last answer; `None` before the first.
     pub lag: Option<i64>,
-    /// Bytes of it that wait to be returned.
+    /// Bytes of it that wait to be returned, with what it takes to keep them.
     pub queue_bytes: usize,
+    /// Messages of it that wait to be returned.
+    pub queue_messages: usize,
 }
 
 /// How often something was measured, and what came out.

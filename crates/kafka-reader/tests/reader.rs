@@ -426,6 +426,60 @@ async fn what_is_fetched_ahead_is_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_small_answers_of_one_partition_keep_no_other_from_being_fetched() {
+    let world = World::new(&[0, 0]);
+    let mut reader = reader(&world, config()).await;
+    for number in 0..400 {
+        append_numbered(&world, 0, number..number + 1);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    append_numbered(&world, 1, 0..10);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let stats = reader.stats();
+    assert_eq!((stats.queue_messages, stats.partitions[0].queue_messages), (410, 400));
+    values(&mut reader, 410).await;
+    assert!(timeout(Duration::from_secs(1), reader.fetch_message()).await.is_err());
+    assert_eq!((reader.stats().queue_messages, reader.stats().queue_bytes), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_a_bound_too() {
+    let world = World::new(&[0, 0]);
+    let mut reader = reader(&world, ReaderConfig { prefetch_messages: 100, ..config() }).await;
+    for number in 0..200 {
+        append_numbered(&world, 0, number..number + 1);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // One half is anyone's; of the other, each partition has its part.
+    assert_eq!(reader.stats().queue_messages, 50);
+    (0..30).for_each(|number| append_numbered(&world, 1, number..number + 1));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(reader.stats().partitions[1].queue_messages, 30, "it has a share of its own");
+    let read = values(&mut reader, 230).await;
+    assert_eq!((&read[&0], &read[&1]), (&numbered(0..200), &numbered(0..30)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_partition_costs_others_nothing_and_goes_on_as_soon_as_there_is_room() {
+    let world = World::new(&[0, 0]);
+    let hour = Duration::from_secs(3600);
+    let config = ReaderConfig { max_wait: hour, prefetch_messages: 8, ..config() };
+    let transport = world.transport().await;
+    let mut reader = Reader::new(transport, config).await.unwrap();
+    append_numbered(&world, 0, 0..300);
+    tokio::time::sleep(hour / 2).await;
+    let fetches = world.state().fetches.len();
+    assert!(fetches < 10, "nobody asks again and again: {fetches}");
+    // The other one is waited for, with a request that the broker holds back for an hour.
+    let started = Instant::now();
+    assert_eq!(values(&mut reader, 300).await[&0], numbered(0..300));
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    append_numbered(&world, 1, 0..3);
+    assert_eq!(values(&mut reader, 3).await[&1], numbered(0..3));
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_is_refused_at_once() {
     let world = World::new(&[0]);
     let transport = world.transport().await;

@@ -94,6 +94,10 @@ impl RecordBatch {
         &self.data
     }
 
+    pub(super) fn detach(&mut self) {
+        self.data = Bytes::copy_from_slice(&self.data);
+    }
+
     /// The batch's length, with its header.
     pub fn size_in_bytes(&self) -> usize {
         self.data.len()

@@ -155,6 +155,14 @@ impl Batch {
         }
     }
 
+    /// Copies it out of the buffer that it came in: who keeps a small part of an answer for long need not keep all of it.
+    pub fn detach(&mut self) {
+        match self {
+            Self::Records(batch) => batch.detach(),
+            Self::Messages(set) => set.detach(),
+        }
+    }
+
     /// Goes over the records; the decoder lends the buffer that compressed ones go to.
     ///
     /// # Errors

@@ -38,6 +38,12 @@ impl MessageSet {
         Ok(Self { offset, crc, magic, compression, timestamp_type, timestamp, inner, data })
     }
 
+    pub(super) fn detach(&mut self) {
+        self.data = Bytes::copy_from_slice(&self.data);
+        // The value is what a message ends with.
+        self.inner = self.data.slice(self.data.len().saturating_sub(self.inner.len())..);
+    }
+
     /// The whole message as it came.
     pub fn as_bytes(&self) -> &Bytes {
         &self.data

@@ -66,7 +66,7 @@ use crate::topic_partition::TopicPartition;
 pub struct Reader {
     config: ReaderConfig,
     shared: Arc<Shared>,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::UnboundedReceiver<Event>,
     /// In the order of topics and partitions.
     progress: Vec<Progress>,
     next_slot: usize,
@@ -152,7 +152,7 @@ impl Reader {
     }
 
     fn start(transport: Transport, config: ReaderConfig, settings: Settings, group: Option<ConsumerGroup>) -> Self {
-        let (events, received) = mpsc::channel(MAX_EVENTS);
+        let (events, received) = mpsc::unbounded_channel();
         let decoder = BatchDecoder::new(settings.limits.clone());
         let (total, mailbox) = (Arc::new(Total::default()), Mailbox::default());
         let shared = Arc::new(Shared { transport, settings, total, events, mailbox, counters: Counters::default() });
@@ -304,7 +304,8 @@ impl Reader {
             partition: progress.name(),
             offset: progress.offset,
             lag: progress.lag(),
-            queue_bytes: progress.gauge.buffered().0,
+            queue_bytes: progress.gauge.buffered().bytes,
+            queue_messages: progress.gauge.buffered().messages,
         };
         ReaderStats {
             skipped: self.progress.iter().map(|progress| progress.gauge.skipped().unsigned_abs()).sum(),
@@ -312,7 +313,9 @@ impl Reader {
             min_bytes: self.config.min_bytes,
             max_bytes: self.config.max_bytes,
             max_wait: self.config.max_wait,
-            queue_bytes: total.buffered(),
+            queue_bytes: total.buffered().bytes,
+            queue_messages: total.buffered().messages,
+            queue_capacity_messages: self.config.prefetch_messages,
             queue_capacity_bytes: self.config.prefetch_bytes,
             client_id: transport.config().dialer.client_id.clone(),
             ..counters.take()
@@ -419,20 +422,23 @@ impl Reader {
         }
         match ready!(self.events.poll_recv(context)) {
             Some(Event::Chunk(chunk)) => self.begin(chunk),
-            Some(Event::Failing(error)) => return Poll::Ready(Err(error)),
-            Some(Event::Vacant(slot, end)) => {
-                if let Some(progress) = self.read(slot) {
+            Some(Event::Failing(gauge, error)) => {
+                gauge.heard();
+                return Poll::Ready(Err(error));
+            }
+            Some(Event::Vacant(held, end)) => {
+                if let Some(progress) = self.read(held.gauge().slot) {
                     progress.offset = progress.offset.max(end);
                 }
             }
-            Some(Event::Reset(slot, reset)) => {
-                if let Some(progress) = self.read(slot) {
+            Some(Event::Reset(held, reset)) => {
+                if let Some(progress) = self.read(held.gauge().slot) {
                     (progress.offset, progress.leader_epoch) = (reset.to, reset.leader_epoch);
                     return Poll::Ready(reset.error.map_or(Ok(()), Err));
                 }
             }
-            Some(Event::Halted(slot, error)) => {
-                if self.halt(slot, &error) {
+            Some(Event::Halted(held, error)) => {
+                if self.halt(held.gauge().slot, &error) {
                     return Poll::Ready(Err(error));
                 }
             }
@@ -442,11 +448,14 @@ impl Reader {
     }
 
     /// Begins to return a chunk, unless its partition is no longer read, or paused.
-    fn begin(&mut self, chunk: Box<Chunk>) {
+    fn begin(&mut self, mut chunk: Box<Chunk>) {
         let Some(at) = self.place_of(chunk.gauge().slot) else { return };
         match self.progress.get(at) {
             Some(progress) if progress.halted.is_some() => {}
-            Some(progress) if progress.paused => self.aside.push_back(chunk),
+            Some(progress) if progress.paused => {
+                chunk.detach();
+                self.aside.push_back(chunk);
+            }
             _ => self.current = Some(Current { chunk, at }),
         }
     }
@@ -570,7 +579,3 @@ async fn start_offsets(
     }
     Ok(given)
 }
-
-/// Answers about a partition that wait to be read, at most. What bounds them in practice is their bytes; this bounds
-/// very small ones.
-const MAX_EVENTS: usize = 256;

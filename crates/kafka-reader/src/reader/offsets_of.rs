@@ -119,8 +119,9 @@ impl Reader {
             let Some(progress) = self.progress.iter_mut().find(|progress| progress.key() == key) else { continue };
             progress.paused = paused;
             let slot = progress.gauge.slot;
-            if paused && let Some(current) = self.current.take_if(|current| current.chunk.gauge().slot == slot) {
+            if paused && let Some(mut current) = self.current.take_if(|current| current.chunk.gauge().slot == slot) {
                 // In front: what is behind it in the partition is behind it here.
+                current.chunk.detach();
                 self.aside.push_front(current.chunk);
             }
         }

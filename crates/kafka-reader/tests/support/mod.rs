@@ -55,6 +55,8 @@ pub(crate) struct State {
     pub(crate) session_errors: VecDeque<ErrorCode>,
     /// How many of the next fetches end with the connection.
     pub(crate) cuts: usize,
+    /// Sessions that the client has ended.
+    pub(crate) sessions_ended: usize,
     /// Fetches that are being served.
     pub(crate) waiting: usize,
 }
@@ -317,6 +319,7 @@ impl World {
         let deadline = tokio::time::Instant::now() + Duration::from_millis(request.max_wait_ms.try_into().unwrap());
         self.state().waiting += 1;
         let full = request.session_epoch <= 0;
+        let once = request.session_epoch < 0;
         let response = loop {
             let response = self.state().read(broker, version, session_id, request.max_bytes, full);
             let useful =
@@ -327,6 +330,10 @@ impl World {
             }
         };
         self.state().waiting -= 1;
+        if once {
+            self.state().sessions.remove(&session_id);
+            return Some(FetchResponse { session_id: 0, ..response });
+        }
         Some(response)
     }
 }
@@ -354,7 +361,15 @@ impl State {
         if let Some(code) = self.session_errors.pop_front() {
             return Begun::Refused(code);
         }
-        let id = if request.session_epoch == 0 {
+        let id = if request.session_epoch == -1 {
+            // The end of a session, or a request that is part of none.
+            if self.sessions.remove(&request.session_id).is_some() {
+                self.sessions_ended += 1;
+            }
+            let id = -i32::try_from(self.fetches.len()).unwrap();
+            self.sessions.insert(id, Session { epoch: -1, ..Session::default() });
+            id
+        } else if request.session_epoch == 0 {
             self.sessions.remove(&request.session_id);
             let id = 100 * (broker + 1) + i32::try_from(self.fetches.len()).unwrap();
             self.sessions.insert(id, Session::default());

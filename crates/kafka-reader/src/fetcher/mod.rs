@@ -1,5 +1,7 @@
 //! The fetcher of one broker: a connection of its own, a fetch session, and the partitions that the broker leads.
 
+mod side;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,18 +11,19 @@ use kafka_conn::{Broker, BrokerId, CallOptions, Connection, LeaderHint, RawReque
 use kafka_protocol::messages::fetch::{
     AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, NodeEndpoint, PartitionData,
 };
-use kafka_protocol::records::Batch;
+use kafka_protocol::records::{Batch, RecordBatch};
 use kafka_protocol::{ApiKey, ErrorCode, Message, Uuid};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
+use self::side::Side;
 use crate::chunk::Chunk;
 use crate::config::{IsolationLevel, OutOfRange, Settings};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gauge::{Gauge, Total};
+use crate::gauge::{Gauge, Held, Total};
 use crate::position::{Outcome, Position};
 use crate::prefetch::Prefetch;
-use crate::session::{FetchSession, Naming, Refusal, Wanted};
+use crate::session::{FetchSession, Naming, Parts, Refusal, Wanted};
 use crate::stats::Counters;
 
 /// What all tasks of a reader use.
@@ -29,7 +32,8 @@ pub(crate) struct Shared {
     pub(crate) transport: Transport,
     pub(crate) settings: Settings,
     pub(crate) total: Arc<Total>,
-    pub(crate) events: mpsc::Sender<Event>,
+    /// What bounds it is that each event counts among what its partition has fetched ahead.
+    pub(crate) events: mpsc::UnboundedSender<Event>,
     pub(crate) mailbox: Mailbox,
     pub(crate) counters: Counters,
 }
@@ -61,14 +65,14 @@ impl Mailbox {
 #[derive(Debug)]
 pub(crate) enum Event {
     Chunk(Box<Chunk>),
-    /// Nothing is known to be lost, but the partition has been out of reach for a while.
-    Failing(Error),
-    /// The partition with this number has no record before this offset that was not handed over yet.
-    Vacant(usize, i64),
-    /// The partition with this number is read from elsewhere.
-    Reset(usize, Reset),
-    /// The partition with this number is no longer read.
-    Halted(usize, Error),
+    /// Nothing is known to be lost, but the partition has been out of reach for a while. One at a time.
+    Failing(Arc<Gauge>, Error),
+    /// The partition has no record before this offset that was not handed over yet.
+    Vacant(Held, i64),
+    /// The partition is read from elsewhere.
+    Reset(Held, Reset),
+    /// The partition is no longer read.
+    Halted(Held, Error),
 }
 
 /// Where a partition is read from now on.
@@ -140,6 +144,8 @@ pub(crate) struct Fetcher {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) returns: mpsc::Sender<Returned>,
     connection: Option<Connection>,
+    /// For requests beside the one that the broker holds back.
+    spare: Option<Connection>,
     session: FetchSession,
     partitions: Vec<Assigned>,
     /// Answers in a row that ended the session.
@@ -157,6 +163,14 @@ struct Planned {
     max_bytes: i32,
 }
 
+/// The same, as it goes over the wire.
+struct Encoded {
+    raw: RawRequest,
+    options: CallOptions,
+    /// How long the broker may hold back the answer.
+    wait: Duration,
+}
+
 impl Fetcher {
     pub(crate) fn new(
         shared: Arc<Shared>,
@@ -171,6 +185,7 @@ impl Fetcher {
             commands,
             returns,
             connection: None,
+            spare: None,
             session,
             partitions,
             refusals: 0,
@@ -204,7 +219,7 @@ impl Fetcher {
                 Err(mpsc::error::TryRecvError::Empty) if !self.partitions.is_empty() => return true,
                 Err(mpsc::error::TryRecvError::Empty) => {
                     // Nothing to fetch: the broker need not keep a connection for it.
-                    self.connection = None;
+                    (self.connection, self.spare) = (None, None);
                     self.session.reset(None);
                     let Some(command) = self.commands.recv().await else { return false };
                     self.handle_command(command).await;
@@ -242,7 +257,7 @@ impl Fetcher {
         tokio::pin!(freed);
         // Before looking, so that nothing freed meanwhile is missed.
         freed.as_mut().enable();
-        let planned = self.planned();
+        let planned = self.planned(|_, _| true);
         if planned.is_some() {
             return planned;
         }
@@ -256,14 +271,23 @@ impl Fetcher {
         None
     }
 
-    fn planned(&self) -> Option<Planned> {
+    /// What to ask for, of the partitions that count.
+    fn planned(&self, counts: impl Fn(&str, i32) -> bool) -> Option<Planned> {
         let Shared { settings, total, .. } = &*self.shared;
         let prefetch = Prefetch::new(settings.prefetch_bytes, total.partitions());
-        let (mut wanted, mut granted, mut held) = (Vec::with_capacity(self.partitions.len()), 0usize, 0);
+        let messages = Prefetch::new(settings.prefetch_messages, total.partitions());
+        let (mut wanted, mut granted) = (Vec::with_capacity(self.partitions.len()), 0usize);
+        let all = total.buffered();
         for assigned in &self.partitions {
-            let (buffered, all) = assigned.gauge.buffered();
-            held = all;
-            let Some(grant) = prefetch.grant(buffered, all, settings.partition_max_bytes as usize) else { continue };
+            let buffered = assigned.gauge.buffered();
+            if !counts(&assigned.gauge.topic, assigned.gauge.partition) || assigned.gauge.is_stopped() {
+                continue;
+            }
+            if messages.room(buffered.messages, all.messages) == 0 {
+                continue;
+            }
+            let most = settings.partition_max_bytes as usize;
+            let Some(grant) = prefetch.grant(buffered.bytes, all.bytes, most) else { continue };
             granted = granted.saturating_add(grant);
             wanted.push(Wanted {
                 topic: assigned.gauge.topic.clone(),
@@ -277,28 +301,18 @@ impl Fetcher {
         if wanted.is_empty() {
             return None;
         }
-        let left_out = wanted.len() < self.partitions.len();
-        let max_wait_ms = if left_out { settings.max_wait_ms.min(SHORT_WAIT_MS) } else { settings.max_wait_ms };
-        let cap = i32::try_from(prefetch.cap(granted, wanted.len(), held)).unwrap_or(i32::MAX);
-        Some(Planned { wanted, max_wait_ms, max_bytes: cap.min(settings.max_bytes) })
+        let cap = i32::try_from(prefetch.cap(granted, wanted.len(), all.bytes)).unwrap_or(i32::MAX);
+        Some(Planned { wanted, max_wait_ms: settings.max_wait_ms, max_bytes: cap.min(settings.max_bytes) })
     }
 
     /// One request and its answer; `None` where the answer ended the session.
     async fn fetch(&mut self, planned: &Planned) -> Result<Option<FetchResponse>> {
         let connection = self.connected().await?;
-        let named = planned.wanted.iter().all(|wanted| !wanted.topic_id.is_zero());
-        let cap = if named { None } else { Some(LAST_VERSION_WITH_NAMES) };
-        let version = connection.version_for::<FetchRequest>(cap)?;
-        let naming = if version > LAST_VERSION_WITH_NAMES { Naming::Ids } else { Naming::Names };
-        let request = self.request(planned, naming);
-        let mut body = BytesMut::new();
-        request.encode(version, &mut body).map_err(kafka_conn::Error::from)?;
-        let raw = RawRequest { api_key: ApiKey::FETCH, version, body: body.into() };
-        let wait = Duration::from_millis(u64::try_from(planned.max_wait_ms).unwrap_or_default());
-        let timeout = self.shared.transport.config().dialer.call_timeout.saturating_add(wait);
-        let options = CallOptions { timeout: Some(timeout), ..CallOptions::default() };
+        let (version, naming) = Self::version(&connection, planned)?;
+        let parts = self.session.build(&planned.wanted, naming);
+        let Encoded { raw, options, wait } = self.encode(&self.request(planned, parts), version)?;
         let begun = Instant::now();
-        let answer = self.unless_released(connection.call_raw(raw, options), wait).await?;
+        let answer = self.unless_released(connection.call_raw(raw, options), wait, Some(planned)).await?;
         self.shared.counters.wait_time.add_time(begun.elapsed());
         let response = FetchResponse::decode(version, answer.body).map_err(kafka_conn::Error::from)?;
         match self.session.accept(&response) {
@@ -314,21 +328,57 @@ impl Fetcher {
         }
     }
 
-    /// Waits for a connection or an answer, and takes commands meanwhile. Once a partition is to be released, it is due:
+    /// The version to speak, which decides how topics are named.
+    fn version(connection: &Connection, planned: &Planned) -> Result<(i16, Naming)> {
+        let named = planned.wanted.iter().all(|wanted| !wanted.topic_id.is_zero());
+        let cap = if named { None } else { Some(LAST_VERSION_WITH_NAMES) };
+        let version = connection.version_for::<FetchRequest>(cap)?;
+        Ok((version, if version > LAST_VERSION_WITH_NAMES { Naming::Ids } else { Naming::Names }))
+    }
+
+    fn encode(&self, request: &FetchRequest, version: i16) -> Result<Encoded> {
+        let mut body = BytesMut::new();
+        request.encode(version, &mut body).map_err(kafka_conn::Error::from)?;
+        let raw = RawRequest { api_key: ApiKey::FETCH, version, body: body.into() };
+        let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or_default());
+        let timeout = self.shared.transport.config().dialer.call_timeout.saturating_add(wait);
+        Ok(Encoded { raw, options: CallOptions { timeout: Some(timeout), ..CallOptions::default() }, wait })
+    }
+
+    /// Waits for a connection or an answer, takes commands meanwhile, and beside `main` fetches what has room by then. Once a partition is to be released, it is due:
     /// a broker that is no longer there must not keep what others lead by now until the dial or the call times out.
     async fn unless_released<T>(
         &mut self,
         call: impl Future<Output = kafka_conn::Result<T>>,
         wait: Duration,
+        main: Option<&Planned>,
     ) -> Result<T> {
         tokio::pin!(call);
+        let shared = Arc::clone(&self.shared);
+        let (mut side, mut beside): (Option<Side>, _) = (None, main);
         let within = || Instant::now() + wait + RELEASE_GRACE;
         let mut due = (!self.releases.is_empty()).then(within);
         loop {
+            let freed = shared.total.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            let left_out = beside.is_some_and(|main| main.wanted.len() < self.partitions.len());
+            if side.is_none() && left_out {
+                side = beside.and_then(|main| self.begin_side(main));
+            }
             tokio::select! {
                 // In an order, here and above, so that a run can be replayed.
                 biased;
+                // What comes of another request then is not taken: those partitions are in the next one.
                 answer = &mut call => return Ok(answer?),
+                answer = side::answer(&mut side) => {
+                    if let Some(side) = side.take()
+                        && !self.handle_side(side, answer).await
+                    {
+                        beside = None;
+                    }
+                }
+                () = freed, if left_out && side.is_none() => {}
                 Some(command) = self.commands.recv() => match command {
                     Command::Fetch(partitions) => self.partitions.extend(partitions),
                     Command::Release(slot) => {
@@ -349,15 +399,14 @@ impl Fetcher {
         }
         let (transport, broker) = (self.shared.transport.clone(), self.broker);
         let begun = Instant::now();
-        let connection = self.unless_released(transport.dedicated(broker), Duration::ZERO).await?;
+        let connection = self.unless_released(transport.dedicated(broker), Duration::ZERO, None).await?;
         self.shared.counters.dials.add(1);
         self.shared.counters.dial_time.add_time(begun.elapsed());
         Ok(self.connection.insert(connection).clone())
     }
 
-    fn request(&mut self, planned: &Planned, naming: Naming) -> FetchRequest {
+    fn request(&self, planned: &Planned, parts: Parts) -> FetchRequest {
         let settings = &self.shared.settings;
-        let parts = self.session.build(&planned.wanted, naming);
         FetchRequest {
             max_wait_ms: planned.max_wait_ms,
             min_bytes: settings.min_bytes,
@@ -453,15 +502,15 @@ impl Fetcher {
                 assigned.answered(data, isolation_level);
                 assigned.otherwise = None;
                 // An old message set does not say how many it has.
-                let count = |batch: &Batch| batch.as_record_batch().map_or(1, |batch| batch.count() as u64);
-                let records = batches.iter().map(count).sum();
-                let held = assigned.gauge.hold(size);
+                let count = |batch: &Batch| batch.as_record_batch().map_or(1, RecordBatch::count);
+                let records: usize = batches.iter().map(count).sum();
+                let held = assigned.gauge.hold(size.saturating_add(size_of_val(batches.as_slice())), records);
                 let chunk = Chunk::new(held, batches, from, data.high_watermark, aborted(data, isolation_level));
                 // Behind the others: where an answer is cut at `max_bytes`, each gets its turn.
                 let assigned = self.partitions.remove(at);
                 self.partitions.push(assigned);
-                let _reader_is_gone = self.shared.events.send(Event::Chunk(Box::new(chunk))).await;
-                return (records, size as u64);
+                let _reader_is_gone = self.shared.events.send(Event::Chunk(Box::new(chunk)));
+                return (records as u64, size as u64);
             }
             Outcome::NoProgress => self.retry(at, Error::new(ErrorKind::NoProgress)).await,
             Outcome::Again(code) => self.retry(at, Error::new(ErrorKind::Broker(code))).await,
@@ -556,8 +605,6 @@ fn aborted(data: &PartitionData, isolation_level: IsolationLevel) -> Vec<Aborted
 
 /// The last version that names topics; later ones use ids only (KIP-516).
 const LAST_VERSION_WITH_NAMES: i16 = 12;
-/// How long a broker may hold back an answer while a partition is left out for want of room: it should come along soon.
-const SHORT_WAIT_MS: i32 = 20;
 /// How much longer than the broker was allowed to wait an answer may take while a partition is wanted elsewhere.
 const RELEASE_GRACE: Duration = Duration::from_secs(1);
 const MAX_THROTTLE: Duration = Duration::from_secs(30);
