@@ -54,8 +54,8 @@ pub struct ReaderConfig {
     /// (`retry.backoff.ms`, kafka-go `ReadBackoffMin` and `ReadBackoffMax`).
     pub backoff: Backoff,
     /// How long a partition may be out of reach until an error says so, each time again; it is tried for all the while.
-    /// Also how long [`Reader::new`](crate::Reader::new) looks for the start offsets. Default 30 s
-    /// (`default.api.timeout.ms`; kafka-go's `MaxAttempts` counts attempts).
+    /// Also how long [`Reader::new`](crate::Reader::new) looks for the start offsets. Zero: each failure is told, and what
+    /// was asked for is asked once. Default 30 s (`default.api.timeout.ms`; kafka-go's `MaxAttempts` counts attempts).
     pub retry_timeout: Duration,
     /// The rack this reader is in: where brokers are told to (`replica.selector.class`), replicas in the same rack serve it
     /// in place of leaders. Default: none, or that of the group (`client.rack`, KIP-392).

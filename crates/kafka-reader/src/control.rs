@@ -16,12 +16,12 @@ use kafka_conn::{BrokerId, Cluster, Pauses};
 use kafka_protocol::{ErrorCode, Uuid};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::config::{IsolationLevel, LONGEST_WAIT, OutOfRange};
 use crate::epochs::{self, Divergence};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetcher::{Assigned, Command, Event, Fetcher, Reason, Reset, Returned, Shared};
+use crate::fetcher::{Assigned, Command, Event, Fetcher, LONGEST_GOODBYE, Reason, Reset, Returned, Shared};
 use crate::gauge::Gauge;
 use crate::offsets::{self, FIRST, LAST};
 use crate::position::Position;
@@ -36,7 +36,9 @@ pub(crate) struct Control {
     /// Where partitions are, by slot: the broker, and the leader's epoch that took them there.
     placed: BTreeMap<usize, Placed>,
     troubles: BTreeMap<usize, Trouble>,
-    /// Fetchers, checks, and events on their way. At most one of each broker, and one of each partition.
+    /// At most one of each broker.
+    fetching: JoinSet<()>,
+    /// Checks, at most one of each partition.
     tasks: JoinSet<Option<Returned>>,
 }
 
@@ -91,6 +93,7 @@ impl Control {
             parked: Vec::new(),
             placed: BTreeMap::new(),
             troubles: BTreeMap::new(),
+            fetching: JoinSet::new(),
             tasks: JoinSet::new(),
         }
     }
@@ -108,6 +111,16 @@ impl Control {
             }
         }
         self.tasks.shutdown().await;
+        self.end_fetchers().await;
+    }
+
+    /// Lets fetchers end their sessions.
+    async fn end_fetchers(&mut self) {
+        self.fetchers.clear();
+        self.returns.1.close();
+        let ended = async { while self.fetching.join_next().await.is_some() {} };
+        let _too_slow = timeout(LONGEST_GOODBYE, ended).await;
+        self.fetching.shutdown().await;
     }
 
     async fn wake(&mut self, signals: &mut Signals) -> Wake {
@@ -125,6 +138,8 @@ impl Control {
                 // It panicked, and its partitions are gone: the reader is told that it is closed, rather than nothing.
                 Err(_) => Wake::Close,
             },
+            // It ends only by a panic.
+            Some(_) = self.fetching.join_next(), if !self.fetching.is_empty() => Wake::Close,
             Ok(()) = self.cluster.changed() => Wake::Cluster,
             () = sleep_until(until) => {
                 if due.is_none_or(|due| due > touch) {
@@ -190,14 +205,11 @@ impl Control {
     }
 
     fn fetcher(&mut self, broker: BrokerId) -> &mpsc::Sender<Command> {
-        let Self { shared, tasks, returns, .. } = self;
+        let Self { shared, fetching, returns, .. } = self;
         self.fetchers.entry(broker).or_insert_with(|| {
             let (commands, queue) = mpsc::channel(MAX_COMMANDS);
             let fetcher = Fetcher::new(Arc::clone(shared), broker, queue, returns.0.clone());
-            tasks.spawn(async move {
-                fetcher.run().await;
-                None
-            });
+            fetching.spawn(fetcher.run());
             commands
         })
     }

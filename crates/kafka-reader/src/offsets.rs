@@ -86,7 +86,8 @@ pub(crate) async fn local_start(
     Ok(listed.get(&partition).map_or(i64::MAX, |listed| listed.offset))
 }
 
-/// Asks the leaders of a topic's partitions for offsets, again where that may help, until `retry_timeout` is over.
+/// Asks the leaders of a topic's partitions for offsets, again where that may help, until `retry_timeout` is over. Where
+/// that is zero they are asked once, for as long as a call may take.
 pub(crate) async fn list(
     transport: &Transport,
     patience: &Patience,
@@ -104,7 +105,10 @@ pub(crate) async fn list(
             return Ok(listed);
         }
         let round = Round { transport, topic, isolation_level };
-        let error = match timeout_at(deadline, round.ask(&left, &mut listed)).await {
+        let once = patience.retry_timeout.is_zero();
+        let asked = round.ask(&left, &mut listed);
+        let answer = if once { Ok(asked.await) } else { timeout_at(deadline, asked).await };
+        let error = match answer {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error,
             Err(_) => Error::new(ErrorKind::Broker(ErrorCode::REQUEST_TIMED_OUT)).with_topic(topic),

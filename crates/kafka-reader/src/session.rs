@@ -150,6 +150,14 @@ impl FetchSession {
         self.asked.clear();
     }
 
+    /// What the broker still remembers, and has to be told to forget when nothing is fetched any more.
+    pub(crate) fn id(&self) -> Option<i32> {
+        match self.state {
+            State::Incremental { id, .. } => Some(id),
+            State::Full { closes } => Some(closes).filter(|id| *id != 0),
+        }
+    }
+
     /// Whether an answer is about partitions that were asked for, and a full one about all of them.
     fn matches(&self, response: &FetchResponse) -> bool {
         let mut count = 0;
@@ -305,6 +313,17 @@ mod tests {
             assert_eq!(session.accept(&refused(code)), Err(Refusal::Code(code)));
             assert_eq!(build(&mut session, &[wanted(0, 15)]), (id, 0, vec![(0, 15)], vec![]));
         }
+    }
+
+    #[test]
+    fn what_the_broker_remembers_has_an_id() {
+        assert_eq!(FetchSession::new().id(), None);
+        let mut session = established();
+        assert_eq!(session.id(), Some(77));
+        session.reset(None);
+        assert_eq!(session.id(), Some(77), "until the next request ends it");
+        session.reset(Some(ErrorCode::FETCH_SESSION_ID_NOT_FOUND));
+        assert_eq!(session.id(), None);
     }
 
     #[test]

@@ -604,6 +604,46 @@ async fn a_missing_right_is_told_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_patience_the_first_error_is_told_and_nothing_else_changes() {
+    let world = World::new(&[0, 1]);
+    (0..2).for_each(|partition| append_numbered(&world, partition, 0..3));
+    let config = ReaderConfig { retry_timeout: Duration::ZERO, ..config() };
+    let mut reader = reader(&world, config.clone()).await;
+    assert_eq!(values(&mut reader, 6).await.len(), 2);
+    world.state().logs[0].errors.extend([ErrorCode::KAFKA_STORAGE_ERROR; 3]);
+    append_numbered(&world, 0, 3..4);
+    for _ in 0..3 {
+        let error = timeout(Duration::from_secs(5), reader.fetch_message()).await.expect("in time").unwrap_err();
+        assert_eq!((error.code(), error.is_halt()), (Some(ErrorCode::KAFKA_STORAGE_ERROR), false));
+    }
+    assert_eq!(values(&mut reader, 1).await[&0], ["3"]);
+    // One at a time waits to be heard, however long nobody listens.
+    world.state().logs[0].errors.extend([ErrorCode::KAFKA_STORAGE_ERROR; 20]);
+    append_numbered(&world, 0, 4..5);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(reader.fetch_message().await.is_err());
+    assert_eq!(values(&mut reader, 1).await[&0], ["4"]);
+    world.state().silent.push(1);
+    let started = Instant::now();
+    assert!(reader.end_offsets().await.unwrap_err().is_retriable());
+    assert!(started.elapsed() < Duration::from_secs(11), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_ends_the_sessions_of_brokers_that_answer() {
+    let world = World::new(&[0, 1, 2]);
+    let mut reader = reader(&world, ReaderConfig { max_wait: Duration::from_secs(3600), ..config() }).await;
+    (0..3).for_each(|partition| append_numbered(&world, partition, 0..3));
+    values(&mut reader, 9).await;
+    assert!(timeout(Duration::from_secs(1), reader.fetch_message()).await.is_err());
+    world.state().silent.push(2);
+    let before = Instant::now();
+    reader.close().await;
+    assert!(before.elapsed() <= Duration::from_millis(500), "{:?}", before.elapsed());
+    assert_eq!(world.state().sessions_ended, 2, "two of three brokers are there");
+}
+
+#[tokio::test(start_paused = true)]
 async fn any_duration_will_do() {
     let world = World::new(&[0]);
     append_numbered(&world, 0, 0..3);

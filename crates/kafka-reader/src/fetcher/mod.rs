@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use kafka_conn::{Broker, BrokerId, CallOptions, Connection, LeaderHint, RawRequest, Transport};
+use kafka_conn::{Broker, BrokerId, CallOptions, Connection, LeaderHint, RawRequest, Route, Transport};
+
 use kafka_protocol::messages::fetch::{
     AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, NodeEndpoint, PartitionData,
 };
@@ -16,7 +17,7 @@ use kafka_protocol::{ApiKey, ErrorCode, Message, Uuid};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
-use self::side::Side;
+use self::side::{FINAL_EPOCH, Side};
 use crate::chunk::Chunk;
 use crate::config::{IsolationLevel, OutOfRange, Settings};
 use crate::error::{Error, ErrorKind, Result};
@@ -194,16 +195,29 @@ impl Fetcher {
         }
     }
 
-    /// Fetches until the control task is gone.
+    /// Fetches until the control task sends nothing any more, then has the broker forget the session.
     pub(crate) async fn run(mut self) {
         while self.take_commands().await {
             let Some(planned) = self.plan().await else { continue };
             match self.fetch(&planned).await {
                 Ok(Some(response)) => self.handle_response(response, &planned).await,
                 Ok(None) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::Closed) => break,
                 Err(error) => self.fail(error).await,
             }
         }
+        self.end_session().await;
+    }
+
+    /// Brokers remember a number of sessions only. It goes over another connection: on this one the broker may hold back
+    /// an answer for long.
+    async fn end_session(self) {
+        let Some(session_id) = self.session.id() else { return };
+        let max_bytes = self.shared.settings.max_bytes;
+        let request = FetchRequest { session_id, session_epoch: FINAL_EPOCH, max_bytes, ..FetchRequest::default() };
+        let options = CallOptions { timeout: Some(LONGEST_GOODBYE), ..CallOptions::default() };
+        let _it_forgets_it_some_day =
+            self.shared.transport.call_with(&request, Route::Broker(self.broker), options).await;
     }
 
     /// Takes what the control task has sent; waits for it where there is nothing to fetch. `false`: it is gone.
@@ -379,9 +393,10 @@ impl Fetcher {
                     }
                 }
                 () = freed, if left_out && side.is_none() => {}
-                Some(command) = self.commands.recv() => match command {
-                    Command::Fetch(partitions) => self.partitions.extend(partitions),
-                    Command::Release(slot) => {
+                command = self.commands.recv() => match command {
+                    None => return Err(Error::new(ErrorKind::Closed)),
+                    Some(Command::Fetch(partitions)) => self.partitions.extend(partitions),
+                    Some(Command::Release(slot)) => {
                         self.releases.insert(slot);
                         due.get_or_insert_with(within);
                     }
@@ -607,4 +622,6 @@ fn aborted(data: &PartitionData, isolation_level: IsolationLevel) -> Vec<Aborted
 const LAST_VERSION_WITH_NAMES: i16 = 12;
 /// How much longer than the broker was allowed to wait an answer may take while a partition is wanted elsewhere.
 const RELEASE_GRACE: Duration = Duration::from_secs(1);
+/// How long the end of a session may take; a reader that is closed waits for it.
+pub(crate) const LONGEST_GOODBYE: Duration = Duration::from_millis(500);
 const MAX_THROTTLE: Duration = Duration::from_secs(30);

@@ -42,8 +42,8 @@ use crate::topic_partition::TopicPartition;
 /// **Cancel safety:** all methods that wait may be dropped at any time, as in `select!` or `timeout`: what was not
 /// returned is returned by the next call.
 ///
-/// Dropping a reader ends its tasks in the background, [`close`](Self::close) waits until they are gone. Neither waits
-/// for a broker.
+/// Dropping a reader ends its tasks in the background, [`close`](Self::close) waits until they are gone, half a second at
+/// most, in which brokers are told to forget what they remember of it. Neither waits for messages.
 ///
 /// ```no_run
 /// # async fn example(transport: kafka_conn::Transport) -> kafka_reader::Result<()> {
@@ -333,7 +333,8 @@ impl Reader {
     }
 
     /// Ends reading: everything that was fetched ahead is dropped, and the tasks are gone when this returns. It does not
-    /// wait for the answers to requests that are under way. As the member of a group it commits what is to be committed,
+    /// wait for the answers to requests that are under way; brokers are asked to end the fetch sessions (KIP-227), which
+    /// takes half a second at most where one does not answer. As the member of a group it commits what is to be committed,
     /// and leaves; a static member keeps its place. What [`read_message`](Self::read_message) returned last does not count
     /// as processed: nobody asked for the next one.
     pub async fn close(self) {
