@@ -203,10 +203,15 @@ impl Task {
         self.heed_activity();
         self.look_for_topics();
         let now = Instant::now().into_std();
-        while let Some(action) = self.membership.poll(now) {
-            self.perform(action);
+        loop {
+            while let Some(action) = self.membership.poll(now) {
+                self.perform(action);
+            }
+            // What waited for a commit may go on at once: the member that leaves has nothing else to wake it.
+            if !self.settle_commits() {
+                break;
+            }
         }
-        self.settle_commits();
         self.send_commits();
     }
 
@@ -507,10 +512,13 @@ impl Task {
         }
     }
 
-    fn settle_commits(&mut self) {
+    /// Goes on with what waited for commits that are done. Whether there was any.
+    fn settle_commits(&mut self) -> bool {
+        let mut settled = false;
         loop {
             let mut book = lock(&self.commits);
-            let Some((ticket, result)) = book.commits.poll_done() else { return };
+            let Some((ticket, result)) = book.commits.poll_done() else { return settled };
+            settled = true;
             if let Some(reply) = book.callers.remove(&ticket) {
                 let _nobody_waits = reply.send(result);
             }
