@@ -339,6 +339,34 @@ async fn batches_go_on_where_messages_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn batches_of_a_range_of_time_end_with_it_and_a_halted_partition_is_told_each_time() {
+    let world = World::new(&[0, 1]);
+    (0..2).for_each(|partition| append_numbered(&world, partition, 0..30));
+    let mut reader = reader(&world, config()).await;
+    let time = |offset: u64| std::time::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000 + offset);
+    reader.set_offset_at(time(7)).await.unwrap();
+    let end = reader.end_offsets_at(time(20)).await.unwrap();
+    let (mut decoder, mut read) = (BatchDecoder::default(), BTreeMap::<_, Vec<_>>::new());
+    while let Some(batch) = timeout(Duration::from_secs(60), reader.fetch_batch_until(&end)).await.unwrap().unwrap() {
+        let within = |offset: &i64| end.offset(batch.partition()).is_some_and(|end| *offset < end);
+        let offsets = batch.records(&mut decoder).unwrap().map(|record| record.unwrap().offset);
+        read.entry(batch.partition()).or_default().extend(offsets.filter(within));
+    }
+    assert!((0..2).all(|partition| read[&partition] == (7..20).collect::<Vec<_>>()), "{read:?}");
+    world.state().logs[0].start = 29;
+    reader.set_offset(0, StartOffset::At(3)).await.unwrap();
+    reader.set_offset(1, StartOffset::At(0)).await.unwrap();
+    let (mut errors, mut batches) = (0, 0);
+    while errors < 3 {
+        match timeout(Duration::from_secs(60), reader.fetch_batch_until(&end)).await.unwrap() {
+            Ok(batch) => batches += usize::from(batch.expect("one is halted").partition() == 1),
+            Err(error) => errors += usize::from(error.is_offset_out_of_range()),
+        }
+    }
+    assert!(batches >= 7, "{batches}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_of_messages() {
     let world = World::new(&[0]);
     append_numbered(&world, 0, 0..20);

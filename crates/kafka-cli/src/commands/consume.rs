@@ -4,11 +4,8 @@
 //!  Reader::fetch_batch ──► records, borrowed ──► lines, in one buffer ──► Output
 //! ```
 
-use std::collections::BTreeMap;
-use std::future::poll_fn;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use clap::Args;
@@ -103,6 +100,8 @@ struct Copy<'a> {
     end: Option<EndOffsets>,
     /// Partitions that end before they begin. That was reported.
     beyond: Vec<i32>,
+    /// Partitions that are read no further.
+    halted: BTreeSet<i32>,
     /// How many messages are still wanted, if that is limited.
     left: Option<u64>,
     separator: Option<&'a KeySeparator>,
@@ -133,6 +132,7 @@ impl<'a> Copy<'a> {
             reader,
             end,
             beyond,
+            halted: BTreeSet::new(),
             left: arguments.count,
             separator: arguments.key_separator.as_ref(),
             output,
@@ -180,6 +180,8 @@ impl<'a> Copy<'a> {
             match self.next_batch().await {
                 Ok(Some(batch)) => self.print(&batch, &mut decoder).await?,
                 Ok(None) => break,
+                // Told again: no other partition is left.
+                Err(error) if self.is_repeated(&error) => break,
                 Err(error) => self.go_on_after(error)?,
             }
         }
@@ -196,6 +198,12 @@ impl<'a> Copy<'a> {
         }
         self.commit();
         Ok(next_batch(&mut self.reader, self.end.as_ref()).await?)
+    }
+
+    fn is_repeated(&mut self, error: &Error) -> bool {
+        let Error::Reader(halt) = error else { return false };
+        let final_here = halt.is_halt() && self.reader.config().group.is_none();
+        final_here && halt.context().partition.is_some_and(|partition| !self.halted.insert(partition))
     }
 
     /// A partition that can be read no further does not keep others from being read. Who follows a topic waits for
@@ -246,29 +254,12 @@ impl<'a> Copy<'a> {
     }
 }
 
-/// The next batch, or `None` as soon as every partition that is still read has reached its end. Partitions may get there
-/// without another batch: their last offsets need not hold a message.
+/// The next batch, or `None` where all partitions have reached the end, if there is one.
 async fn next_batch(reader: &mut Reader, end: Option<&EndOffsets>) -> kafka_reader::Result<Option<FetchedBatch>> {
-    poll_fn(|context| {
-        if has_ended(reader, end) {
-            return Poll::Ready(Ok(None));
-        }
-        let polled = pin!(reader.fetch_batch()).poll(context);
-        match polled {
-            Poll::Ready(result) => Poll::Ready(result.map(Some)),
-            Poll::Pending if has_ended(reader, end) => Poll::Ready(Ok(None)),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
-
-fn has_ended(reader: &Reader, end: Option<&EndOffsets>) -> bool {
-    if reader.config().group.is_some() {
-        return false;
+    match end {
+        Some(end) => reader.fetch_batch_until(end).await,
+        None => reader.fetch_batch().await.map(Some),
     }
-    let reached = |partition| end.is_some_and(|end| reader.offset(partition) >= end.offset(partition));
-    reader.partitions().all(|partition| reader.halted(partition).is_some() || reached(partition))
 }
 
 /// Reports the partitions that end before the place where to begin. They need not be read to know that, and as they have

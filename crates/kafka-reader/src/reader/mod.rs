@@ -257,20 +257,39 @@ impl Reader {
     /// See the [type](Self). A halted partition does not reach its end: where one is among the partitions that have not,
     /// its error is returned each time instead of a wait that would not end.
     pub async fn fetch_until(&mut self, end: &EndOffsets) -> Result<Option<Message>> {
-        poll_fn(|context| {
-            loop {
-                if self.has_reached(end) {
-                    return Poll::Ready(Ok(None));
-                }
-                if let Some(error) = self.only_halted_left(end) {
-                    return Poll::Ready(Err(error));
-                }
-                if let Step::Item(message) = ready!(self.poll_step(context, Chunk::next_message))? {
-                    return Poll::Ready(Ok(Some(message)));
-                }
+        poll_fn(|context| self.poll_until(context, end, Chunk::next_message)).await
+    }
+
+    /// The next batch, as [`fetch_batch`](Self::fetch_batch), or `None` as soon as every partition has
+    /// [reached](Self::has_reached) its end offset. The last one of a partition may go on behind its end: that is how
+    /// brokers store it. From [`set_offset_at`](Self::set_offset_at) one time to
+    /// [`end_offsets_at`](Self::end_offsets_at) another, this reads a range of time.
+    ///
+    /// **Cancel safety:** dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// As [`fetch_until`](Self::fetch_until).
+    pub async fn fetch_batch_until(&mut self, end: &EndOffsets) -> Result<Option<FetchedBatch>> {
+        poll_fn(|context| self.poll_until(context, end, Chunk::next_batch)).await
+    }
+
+    fn poll_until<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        end: &EndOffsets,
+        next: impl Fn(&mut Chunk, &mut BatchDecoder) -> Result<Option<T>>,
+    ) -> Poll<Result<Option<T>>> {
+        loop {
+            if self.has_reached(end) {
+                return Poll::Ready(Ok(None));
             }
-        })
-        .await
+            if let Some(error) = self.only_halted_left(end) {
+                return Poll::Ready(Err(error));
+            }
+            if let Step::Item(item) = ready!(self.poll_step(context, &next))? {
+                return Poll::Ready(Ok(Some(item)));
+            }
+        }
     }
 
     /// The messages as a [`Stream`](futures_util::Stream).
