@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::connect::SetupError;
+
 /// The result of most functions here.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -16,6 +18,8 @@ pub(crate) enum Error {
     Embedded(#[from] kafka_embedded::StartError),
     #[error("{0}")]
     Reader(#[from] kafka_reader::Error),
+    #[error("{0}")]
+    Setup(#[from] SetupError),
     #[error("{0}")]
     Writer(#[from] kafka_writer::Error),
     #[error("topic {topic:?} partition {partition}: offset {offset} is out of range: the partition ends at {end}")]
@@ -32,5 +36,10 @@ impl Error {
     /// Whether the reader of standard output is gone: it has what it wanted.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Whether the command was not told what it needs, or told what cannot be.
+    pub(crate) fn is_usage(&self) -> bool {
+        matches!(self, Self::Setup(_))
     }
 }

@@ -1,4 +1,4 @@
-//! How a command ended, and the exit status that says so. Wrong usage is status 2, which is clap's.
+//! How a command ended, and the exit status that says so.
 
 use std::process::ExitCode;
 
@@ -11,6 +11,8 @@ pub(crate) enum Outcome {
     Complete,
     /// Something failed, which was reported: 1.
     Incomplete,
+    /// It was not told what it needs, or told what cannot be: 2, as clap has it.
+    Misused,
     /// Somebody ended it: 128 and the signal's number, as shells have it.
     Interrupted(Signal),
 }
@@ -20,6 +22,7 @@ impl From<Outcome> for ExitCode {
         match outcome {
             Outcome::Complete => Self::SUCCESS,
             Outcome::Incomplete => Self::FAILURE,
+            Outcome::Misused => Self::from(2),
             Outcome::Interrupted(signal) => Self::from(128 + signal.number()),
         }
     }

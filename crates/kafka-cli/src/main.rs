@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Err(error) if error.is_broken_pipe() => Outcome::Complete.into(),
         Err(error) => {
             report::error(&error);
-            Outcome::Incomplete.into()
+            if error.is_usage() { Outcome::Misused.into() } else { Outcome::Incomplete.into() }
         }
     }
 }

@@ -19,7 +19,13 @@ pub(crate) struct Run {
 /// `kafka` with these arguments, in an environment that does not depend on who runs the tests.
 pub(crate) fn kafka(arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kafka"));
-    command.args(arguments.split_whitespace()).env_remove("KAFKA_BROKERS").env("COLUMNS", "80");
+    let variables = std::env::vars_os().map(|(name, _)| name);
+    for name in variables.filter(|name| name.to_str().is_some_and(|name| name.starts_with("KAFKA_"))) {
+        command.env_remove(name);
+    }
+    // A folder without a profile file.
+    command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR")).env("APPDATA", env!("CARGO_TARGET_TMPDIR"));
+    command.args(arguments.split_whitespace()).env("COLUMNS", "80");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -1,0 +1,37 @@
+//! Settings from which no connection can be made: each says which setting, and what it should be.
+
+use std::io;
+use std::path::PathBuf;
+
+use kafka_conn::AddressError;
+
+/// Why there is nothing to connect with. None of it ever has a secret in its text.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SetupError {
+    #[error("no brokers are given: use --brokers <HOST:PORT,...>, the variable KAFKA_BROKERS, or a profile")]
+    NoBrokers,
+    #[error("the profile's broker {text:?} is no address: {source}")]
+    Address { text: String, source: AddressError },
+    #[error("there is no folder for configuration here: name the file with --profile-file")]
+    NoFolder,
+    #[error("{path:?} cannot be read")]
+    File { path: PathBuf, source: io::Error },
+    #[error("{path:?} is longer than {limit} bytes")]
+    FileTooLong { path: PathBuf, limit: u64 },
+    #[error("{path:?} is no profile file, line {line}: {message}")]
+    Malformed { path: PathBuf, line: usize, message: String },
+    #[error("{path:?} has no profile {name:?}; it has: {}", known.join(", "))]
+    UnknownProfile { path: PathBuf, name: String, known: Vec<String> },
+    #[error("a key for TLS is given without its certificate: add --tls-cert")]
+    KeyWithoutCertificate,
+    #[error("a SASL user is given without a mechanism: add --sasl, as in --sasl scram-sha-512")]
+    NoMechanism,
+    #[error("a SASL mechanism is given without a user: add --sasl-user")]
+    NoUser,
+    #[error("there is no terminal to ask for the password on: use {0}")]
+    NoTerminal(&'static str),
+    #[error("the password cannot be read from the terminal")]
+    Prompt(#[source] io::Error),
+    #[error("the password is empty")]
+    EmptyPassword,
+}
