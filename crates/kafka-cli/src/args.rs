@@ -3,12 +3,17 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::bench::BenchCommand;
+use crate::commands::cluster::ClusterCommand;
+use crate::commands::completions::CompletionsArguments;
+use crate::commands::configs::ConfigsCommand;
 use crate::commands::consume::ConsumeArguments;
 use crate::commands::embedded::EmbeddedArguments;
+use crate::commands::groups::GroupsCommand;
+use crate::commands::offsets::OffsetsCommand;
 use crate::commands::produce::ProduceArguments;
 use crate::commands::topics::TopicsCommand;
 
-/// Work with Apache Kafka: topics, producing, consuming
+/// Work with Apache Kafka: produce, consume, administer
 ///
 /// Data goes to standard output, all else to standard error. The exit status is 0 only if everything worked.
 #[derive(Debug, Parser)]
@@ -20,18 +25,39 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Create, list and delete topics
-    #[command(subcommand)]
-    Topics(TopicsCommand),
     /// Write each line of standard input to a topic, as a message
     Produce(ProduceArguments),
     /// Read a topic: each message becomes a line of standard output
     Consume(ConsumeArguments),
+    #[command(flatten)]
+    Brief(BriefCommand),
     /// See how fast a cluster is
     #[command(subcommand)]
     Bench(BenchCommand),
     /// Run a Kafka cluster in memory, to try things on
     Embedded(EmbeddedArguments),
+}
+
+/// The commands that ask, print and end. They may be dropped at any time.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BriefCommand {
+    /// Create, list, describe, alter, trim and delete topics
+    #[command(subcommand)]
+    Topics(TopicsCommand),
+    /// List, describe and delete groups; see their lag, and move their offsets
+    #[command(subcommand)]
+    Groups(GroupsCommand),
+    /// Find the offsets of places and times
+    #[command(subcommand)]
+    Offsets(OffsetsCommand),
+    /// Show and change settings of topics, brokers and others
+    #[command(subcommand)]
+    Configs(ConfigsCommand),
+    /// Show brokers, controllers and features
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Print what a shell needs to complete the command line
+    Completions(CompletionsArguments),
 }
 
 const EXAMPLES: &str = "\
@@ -51,6 +77,9 @@ mod tests {
 
     use super::*;
     use crate::commands::topics::TopicsCommand;
+    use crate::connect::SaslMechanism;
+    use crate::parse::place::{Moment, Place};
+    use crate::print::Format;
 
     fn parse(line: &str) -> Result<Command, clap::Error> {
         // With the option on each line, the environment of the test does not matter.
@@ -111,12 +140,45 @@ mod tests {
     #[test]
     fn topics() {
         let line = "topics create t --partitions 3 --replication-factor 2 --config a=b --config c=d";
-        let Ok(Command::Topics(TopicsCommand::Create(create))) = parse(line) else { panic!() };
+        let Ok(Command::Brief(BriefCommand::Topics(TopicsCommand::Create(create)))) = parse(line) else { panic!() };
         assert_eq!((create.partitions, create.replication_factor), (Some(3), Some(2)));
         assert_eq!((create.names, create.configs.len()), (vec!["t".to_owned()], 2));
-        let Ok(Command::Topics(TopicsCommand::Delete(delete))) = parse("topics delete a b") else { panic!() };
-        assert_eq!(delete.names, ["a", "b"]);
-        assert!(matches!(parse("topics list"), Ok(Command::Topics(TopicsCommand::List(_)))));
+        let line = "topics delete a b -y";
+        let Ok(Command::Brief(BriefCommand::Topics(TopicsCommand::Delete(delete)))) = parse(line) else { panic!() };
+        assert_eq!((delete.names, delete.consent.yes), (vec!["a".to_owned(), "b".to_owned()], true));
+        let line = "topics trim a:0,1 b --before -5 --dry-run";
+        let Ok(Command::Brief(BriefCommand::Topics(TopicsCommand::Trim(trim)))) = parse(line) else { panic!() };
+        assert_eq!((trim.before, trim.partitions.len()), (Place::BeforeEnd(5), 2));
+        let Ok(Command::Brief(BriefCommand::Topics(TopicsCommand::List(list)))) = parse("topics list -O json") else {
+            panic!()
+        };
+        assert_eq!(list.print.format, Format::Json);
+    }
+
+    #[test]
+    fn groups() {
+        let line = "groups reset-offsets g t:1 --to @1970-01-02 --execute --yes";
+        let Ok(Command::Brief(BriefCommand::Groups(GroupsCommand::ResetOffsets(reset)))) = parse(line) else {
+            panic!()
+        };
+        assert_eq!((reset.to, reset.shift), (Some(Place::Time(Moment::At(86_400_000))), None));
+        assert!(reset.execute && reset.consent.yes);
+        let line = "groups reset-offsets g --shift -3";
+        let Ok(Command::Brief(BriefCommand::Groups(GroupsCommand::ResetOffsets(reset)))) = parse(line) else {
+            panic!()
+        };
+        assert_eq!((reset.to, reset.shift, reset.execute), (None, Some(-3), false));
+    }
+
+    #[test]
+    fn tls_and_sasl() {
+        let Ok(Command::Consume(consume)) = parse("consume t --tls=false --sasl SCRAM-SHA-512 --sasl-user me") else {
+            panic!()
+        };
+        let security = &consume.connect.security;
+        assert_eq!((security.tls, security.sasl), (Some(false), Some(SaslMechanism::ScramSha512)));
+        let Ok(Command::Consume(consume)) = parse("consume --tls t") else { panic!() };
+        assert_eq!((consume.connect.security.tls, &*consume.topic), (Some(true), "t"));
     }
 
     #[test]
@@ -129,15 +191,26 @@ mod tests {
             "consume t --from -1",
             "consume t --timeout 0",
             "produce t --brokers kafka://one",
+            "produce t --sasl kerberos",
+            "topics trim t --before middle",
+            "groups reset-offsets g --to -5",
+            "configs describe table:a",
             "produce t --brokers one,,two",
         ] {
             assert_eq!(refusal(line), ErrorKind::ValueValidation, "{line}");
         }
-        for line in ["produce t --compression brotli", "produce t --acks 2", "produce t --balancer fair"] {
+        for line in
+            ["produce t --compression brotli", "produce t --acks 2", "produce t --balancer fair", "topics list -O yaml"]
+        {
             assert_eq!(refusal(line), ErrorKind::InvalidValue, "{line}");
         }
         assert_eq!(refusal("consume t --count 0"), ErrorKind::ValueValidation);
         assert_eq!(refusal("topics create t --partitions 0"), ErrorKind::ValueValidation);
+        assert_eq!(refusal("topics delete t --yes --dry-run"), ErrorKind::ArgumentConflict);
+        assert_eq!(refusal("groups reset-offsets g --to end --shift 1"), ErrorKind::ArgumentConflict);
+        for line in ["groups reset-offsets g", "topics alter t", "configs alter topic:t", "topics trim t"] {
+            assert_eq!(refusal(line), ErrorKind::MissingRequiredArgument, "{line}");
+        }
         assert_eq!(refusal("topics delete"), ErrorKind::MissingRequiredArgument);
         assert_eq!(refusal("consume"), ErrorKind::MissingRequiredArgument);
     }

@@ -24,6 +24,8 @@ pub(crate) enum Error {
     Writer(#[from] kafka_writer::Error),
     #[error("topic {topic:?} partition {partition}: offset {offset} is out of range: the partition ends at {end}")]
     BeyondEnd { topic: String, partition: i32, offset: i64, end: i64 },
+    #[error("there is no terminal to ask on whether to {what}: add --yes, or --dry-run to only see it")]
+    NobodyToAsk { what: String },
     #[error("standard input cannot be read")]
     Input(#[source] io::Error),
     #[error("standard output cannot be written")]
@@ -40,6 +42,6 @@ impl Error {
 
     /// Whether the command was not told what it needs, or told what cannot be.
     pub(crate) fn is_usage(&self) -> bool {
-        matches!(self, Self::Setup(_))
+        matches!(self, Self::Setup(_) | Self::NobodyToAsk { .. })
     }
 }

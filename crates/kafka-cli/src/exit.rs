@@ -17,6 +17,13 @@ pub(crate) enum Outcome {
     Interrupted(Signal),
 }
 
+impl Outcome {
+    /// What became of both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        if self == Self::Complete { other } else { self }
+    }
+}
+
 impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         match outcome {

@@ -14,6 +14,7 @@
 mod args;
 mod commands;
 mod connect;
+mod consent;
 mod error;
 mod exit;
 mod input;
@@ -21,8 +22,10 @@ mod key_separator;
 mod lines;
 mod output;
 mod parse;
+mod print;
 mod report;
 mod signals;
+mod table;
 
 use std::process::ExitCode;
 use std::thread::available_parallelism;
@@ -30,7 +33,7 @@ use std::thread::available_parallelism;
 use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, BriefCommand, Command};
 use crate::error::{Error, Result};
 use crate::exit::Outcome;
 use crate::signals::Signals;
@@ -50,18 +53,34 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<Outcome> {
     let runtime = runtime().map_err(Error::Start)?;
     let result = runtime.block_on(async {
-        let signals = Signals::listen().map_err(Error::Start)?;
+        let mut signals = Signals::listen().map_err(Error::Start)?;
         match command {
-            Command::Topics(command) => commands::topics::run(command, signals).await,
             Command::Produce(arguments) => commands::produce::run(arguments, signals).await,
             Command::Bench(command) => commands::bench::run(command, signals).await,
             Command::Consume(arguments) => commands::consume::run(arguments, signals).await,
             Command::Embedded(arguments) => commands::embedded::run(arguments, signals).await,
+            Command::Brief(command) => tokio::select! {
+                biased;
+                signal = signals.next() => Ok(Outcome::Interrupted(signal)),
+                result = administer(command) => result,
+            },
         }
     });
     // Not by dropping it: that waits for names that are still being resolved.
     runtime.shutdown_background();
     result
+}
+
+/// Carries out a command that asks, prints and ends.
+async fn administer(command: BriefCommand) -> Result<Outcome> {
+    match command {
+        BriefCommand::Topics(command) => commands::topics::run(command).await,
+        BriefCommand::Groups(command) => commands::groups::run(command).await,
+        BriefCommand::Offsets(command) => commands::offsets::run(command).await,
+        BriefCommand::Configs(command) => commands::configs::run(command).await,
+        BriefCommand::Cluster(command) => commands::cluster::run(command).await,
+        BriefCommand::Completions(arguments) => commands::completions::run(arguments).await,
+    }
 }
 
 fn runtime() -> std::io::Result<Runtime> {

@@ -6,12 +6,40 @@ use std::io::{Write, stderr};
 
 use kafka_conn::ErrorKind;
 
+use crate::exit::Outcome;
+
 /// Reports an error and, where one is known, the command that helps.
 pub(crate) fn error(error: &(dyn StdError + 'static)) {
     line(format_args!("error: {}", chain(error)));
     if let Some(tip) = tip(error) {
         line(format_args!("  tip: {tip}"));
     }
+}
+
+/// Says of each item what was done with it, or what went wrong.
+pub(crate) fn each<T, K>(items: &[kafka_admin::Outcome<T, K>], done: impl Fn(&K) -> String) -> Outcome {
+    for item in items {
+        match &item.result {
+            Ok(_) => line(format_args!("{}", done(&item.item))),
+            Err(failed) => error(failed),
+        }
+    }
+    if items.iter().all(kafka_admin::Outcome::is_ok) { Outcome::Complete } else { Outcome::Incomplete }
+}
+
+/// The items that something is known of. The others are reported, and make the outcome incomplete.
+pub(crate) fn known<T, K>(items: Vec<kafka_admin::Outcome<T, K>>, outcome: &mut Outcome) -> Vec<(K, T)> {
+    let mut known = Vec::with_capacity(items.len());
+    for item in items {
+        match item.result {
+            Ok(result) => known.push((item.item, result)),
+            Err(failed) => {
+                error(&failed);
+                *outcome = Outcome::Incomplete;
+            }
+        }
+    }
+    known
 }
 
 /// Reports an error that may pass, and ends nothing.

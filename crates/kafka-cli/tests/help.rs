@@ -7,26 +7,44 @@ use std::path::Path;
 
 use common::{kafka, run};
 
-const PAGES: [(&str, &str); 8] = [
-    ("kafka.txt", "--help"),
-    ("topics.txt", "topics --help"),
-    ("topics-create.txt", "topics create --help"),
-    ("topics-list.txt", "topics list --help"),
-    ("topics-delete.txt", "topics delete --help"),
-    ("produce.txt", "produce --help"),
-    ("consume.txt", "consume --help"),
-    ("embedded.txt", "embedded --help"),
+const COMMANDS: [&str; 24] = [
+    "",
+    "topics",
+    "topics create",
+    "topics list",
+    "topics describe",
+    "topics alter",
+    "topics trim",
+    "topics delete",
+    "groups",
+    "groups list",
+    "groups describe",
+    "groups delete",
+    "groups reset-offsets",
+    "offsets",
+    "offsets list",
+    "configs",
+    "configs describe",
+    "configs alter",
+    "cluster",
+    "cluster describe",
+    "produce",
+    "consume",
+    "embedded",
+    "completions",
 ];
 
 #[test]
 fn help_fits_a_terminal_and_does_not_change_unnoticed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help");
-    for (page, arguments) in PAGES {
-        let help = run(&mut kafka(arguments));
+    for command in COMMANDS {
+        let arguments = format!("{command} --help");
+        let page = format!("{}.txt", if command.is_empty() { "kafka".to_owned() } else { command.replace(' ', "-") });
+        let help = run(&mut kafka(&arguments));
         assert_eq!((help.status, help.stderr.as_str()), (Some(0), ""), "{arguments}");
         let too_wide: Vec<_> = help.stdout.lines().filter(|line| line.chars().count() > 80).collect();
         assert!(too_wide.is_empty(), "{arguments}: {too_wide:?}");
-        let file = folder.join(page);
+        let file = folder.join(&page);
         if std::env::var_os("UPDATE_HELP").is_some() {
             fs::write(&file, &help.stdout).unwrap();
         }

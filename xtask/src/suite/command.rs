@@ -41,7 +41,7 @@ async fn pipeline(target: &Target) -> Result<(), Failure> {
     found.sort_unstable();
     check(found == lines, || format!("{} lines went in, {} came out, or others", lines.len(), found.len()))?;
 
-    run(target, &["topics", "delete", &topic], b"").await?;
+    run(target, &["topics", "delete", "--yes", &topic], b"").await?;
     let listed = run(target, &["topics", "list"], b"").await?;
     check(!String::from_utf8(listed)?.contains(&topic), || "the topic is still listed".to_owned())
 }

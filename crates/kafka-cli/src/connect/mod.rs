@@ -20,6 +20,8 @@ use kafka_conn::{BrokerAddress, Dialer, Transport, TransportConfig};
 
 pub(crate) use self::error::SetupError;
 use self::profile::Profile;
+#[cfg(test)]
+pub(crate) use self::security::SaslMechanism;
 use self::security::SecurityArguments;
 use crate::error::Result;
 use crate::parse::duration::parse_duration;

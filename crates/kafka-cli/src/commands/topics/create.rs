@@ -3,11 +3,11 @@
 use clap::Args;
 use kafka_admin::{Apply, NewTopic, Replicas};
 
-use crate::commands::topics::report_each;
 use crate::connect::ConnectArguments;
 use crate::error::Result;
 use crate::exit::Outcome;
 use crate::parse::pair::Pair;
+use crate::report;
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateArguments {
@@ -31,7 +31,7 @@ pub(crate) struct CreateArguments {
 pub(super) async fn run(arguments: CreateArguments) -> Result<Outcome> {
     let admin = arguments.connect.admin().await?;
     let items = admin.create_topics(&new_topics(&arguments), Apply::Now).await?;
-    let outcome = report_each(&items, "created");
+    let outcome = report::each(&items, |name| format!("created topic {name:?}"));
     let created: Vec<_> = items.iter().filter(|item| item.result.is_ok()).map(|item| item.item.as_str()).collect();
     admin.wait_for_leaders(&created).await?;
     Ok(outcome)

@@ -1,0 +1,65 @@
+//! `kafka groups …`.
+
+mod reset;
+mod show;
+
+use clap::{Args, Subcommand};
+
+use crate::commands::groups::reset::ResetArguments;
+use crate::commands::groups::show::{DescribeArguments, ListArguments};
+use crate::connect::ConnectArguments;
+use crate::consent::{Consent, ConsentArguments};
+use crate::error::Result;
+use crate::exit::Outcome;
+use crate::report;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GroupsCommand {
+    /// List all groups
+    List(ListArguments),
+    /// Show what groups have committed, how far behind they are, or who their members are
+    Describe(DescribeArguments),
+    /// Delete groups that have no members, with what they committed
+    Delete(DeleteArguments),
+    /// Move what a group has committed; shows the plan, and does it only when told to
+    ResetOffsets(ResetArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArguments {
+    /// The groups' ids
+    #[arg(value_name = "GROUP", required = true)]
+    pub(crate) groups: Vec<String>,
+    #[command(flatten)]
+    pub(crate) consent: ConsentArguments,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArguments,
+}
+
+pub(crate) async fn run(command: GroupsCommand) -> Result<Outcome> {
+    match command {
+        GroupsCommand::List(arguments) => show::list(arguments).await,
+        GroupsCommand::Describe(arguments) => show::describe(arguments).await,
+        GroupsCommand::Delete(arguments) => delete(arguments).await,
+        GroupsCommand::ResetOffsets(arguments) => reset::run(arguments).await,
+    }
+}
+
+/// Deletes the groups. A dry run finds out whether they are there.
+async fn delete(arguments: DeleteArguments) -> Result<Outcome> {
+    let admin = arguments.connect.admin().await?;
+    let groups: Vec<_> = arguments.groups.iter().map(String::as_str).collect();
+    let count = report::count(groups.len() as u64, "group");
+    let what = format!("delete {count} with committed offsets: {}", groups.join(", "));
+    match arguments.consent.ask(what).await? {
+        Consent::Given => {}
+        Consent::DryRun => {
+            let mut outcome = Outcome::Complete;
+            report::known(admin.describe_groups(&groups).await?, &mut outcome);
+            return Ok(outcome);
+        }
+        Consent::Refused => return Ok(Outcome::Incomplete),
+    }
+    let items = admin.delete_groups(&groups).await?;
+    Ok(report::each(&items, |group| format!("deleted group {group:?}")))
+}

@@ -1,0 +1,159 @@
+//! The commands that ask, print and end, against a cluster in this process: what they print, and what they do.
+
+mod common;
+
+use common::{Run, kafka, run};
+use kafka_embedded::Cluster;
+
+async fn cluster() -> Cluster {
+    Cluster::builder().brokers(2).topic("orders", 2, 2).topic("empty", 1, 1).start().await.unwrap()
+}
+
+fn kafka_at(cluster: &Cluster, arguments: &str) -> Run {
+    run(kafka(arguments).env("KAFKA_BROKERS", cluster.bootstrap()))
+}
+
+/// Runs a command that must work; returns its data.
+fn works(cluster: &Cluster, arguments: &str) -> String {
+    let Run { status, stdout, stderr, .. } = kafka_at(cluster, arguments);
+    assert_eq!(status, Some(0), "{arguments}: {stderr}");
+    assert!(!stderr.contains("error"), "{arguments}: {stderr}");
+    stdout
+}
+
+/// Runs a command that must fail; returns what it says.
+fn fails(cluster: &Cluster, arguments: &str, status: i32) -> String {
+    let run = kafka_at(cluster, arguments);
+    assert_eq!(run.status, Some(status), "{arguments}: {}{}", run.stdout, run.stderr);
+    run.stderr
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// Writes so many messages to `orders`, partition by partition.
+fn produce(cluster: &Cluster, count: usize) {
+    use std::io::Write;
+
+    let mut command = kafka("produce orders --balancer round-robin");
+    command.env("KAFKA_BROKERS", cluster.bootstrap()).stdin(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all("x\n".repeat(count).as_bytes()).unwrap();
+    assert_eq!(common::finish(child).status, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_are_listed_and_described() {
+    let cluster = cluster().await;
+    let expected = "\
+TOPIC   PARTITIONS  INTERNAL
+empty            1  false
+orders           2  false
+";
+    assert_eq!(works(&cluster, "topics list"), expected);
+    let listed = json(&works(&cluster, "topics list -O json"));
+    assert_eq!(listed[1], serde_json::json!({"topic": "orders", "partitions": 2, "internal": false}));
+    let described = json(&works(&cluster, "topics describe orders --output json"));
+    assert_eq!(described.as_array().unwrap().len(), 2);
+    assert_eq!(described[1]["partition"], 1);
+    assert_eq!(described[0]["replicas"].as_array().unwrap().len(), 2);
+
+    let half = kafka_at(&cluster, "topics describe orders missing -O json");
+    assert_eq!(half.status, Some(1), "one of two failed");
+    assert!(half.stderr.contains("missing"), "{}", half.stderr);
+    assert_eq!(json(&half.stdout).as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_are_altered() {
+    let cluster = cluster().await;
+    works(&cluster, "topics alter empty --partitions 3 --dry-run");
+    assert_eq!(json(&works(&cluster, "topics describe empty -O json")).as_array().unwrap().len(), 1);
+    works(&cluster, "topics alter empty --partitions 3 --config retention.ms=1000");
+    assert_eq!(json(&works(&cluster, "topics describe empty -O json")).as_array().unwrap().len(), 3);
+    let configs = works(&cluster, "configs describe topic:empty");
+    assert!(configs.contains("retention.ms") && configs.contains("1000"), "{configs}");
+    works(&cluster, "configs alter topic:empty --delete-config retention.ms");
+    let configs = works(&cluster, "configs describe topic:empty");
+    assert!(!configs.contains("retention.ms"), "{configs}");
+    assert!(works(&cluster, "configs describe topic:empty --all").contains("retention.ms"));
+    let error = fails(&cluster, "topics alter empty --partitions 1", 1);
+    assert!(error.contains("empty"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_deleted_without_a_word() {
+    let cluster = cluster().await;
+    produce(&cluster, 10);
+    let error = fails(&cluster, "topics delete orders", 2);
+    assert!(error.contains("--yes") && error.contains("delete 1 topic"), "{error}");
+    fails(&cluster, "topics trim orders --before end", 2);
+    works(&cluster, "topics delete orders --dry-run");
+    works(&cluster, "topics trim orders --before end --dry-run");
+    fails(&cluster, "topics delete missing --dry-run", 1);
+    assert_eq!(cluster.offsets("orders", 0).unwrap().0, 0);
+
+    works(&cluster, "topics trim orders:0 --before -2 --yes");
+    assert_eq!((cluster.offsets("orders", 0), cluster.offsets("orders", 1)), (Some((3, 5)), Some((0, 5))));
+    works(&cluster, "topics trim orders --before end --yes");
+    assert_eq!((cluster.offsets("orders", 0), cluster.offsets("orders", 1)), (Some((5, 5)), Some((5, 5))));
+    works(&cluster, "topics delete orders --yes");
+    assert_eq!(cluster.topics(), ["empty"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_of_places() {
+    let cluster = cluster().await;
+    produce(&cluster, 10);
+    let expected = "\
+TOPIC   PARTITION  OFFSET
+orders          0       5
+orders          1       5
+";
+    assert_eq!(works(&cluster, "offsets list orders"), expected);
+    for (place, offset) in [("start", 0), ("-2", 3), ("-9", 0), ("@-1h", 0), ("@2001-01-01", 0), ("@now", 5), ("4", 4)]
+    {
+        let listed = json(&works(&cluster, &format!("offsets list orders:1 --at {place} -O json")));
+        let expected = serde_json::json!([{"topic": "orders", "partition": 1, "offset": offset}]);
+        assert_eq!(listed, expected, "{place}");
+    }
+    fails(&cluster, "offsets list missing", 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_are_seen_moved_and_deleted() {
+    let cluster = cluster().await;
+    produce(&cluster, 10);
+    works(&cluster, "groups reset-offsets g orders --to 2 --execute --yes");
+    assert!(works(&cluster, "groups list").lines().any(|line| line.starts_with("g ")));
+    let lag = json(&works(&cluster, "groups describe g -O json"));
+    assert_eq!(lag.as_array().unwrap().len(), 2);
+    assert_eq!((&lag[0]["committed"], &lag[0]["end"], &lag[0]["lag"]), (&2.into(), &5.into(), &3.into()));
+
+    let expected = "\
+GROUP  TOPIC   PARTITION  FROM  TO
+g      orders          1     2   3
+";
+    assert_eq!(works(&cluster, "groups reset-offsets g orders:1 --shift 1"), expected);
+    fails(&cluster, "groups reset-offsets g --to end --execute", 2);
+    works(&cluster, "groups reset-offsets g --to end --execute --dry-run");
+    assert_eq!(json(&works(&cluster, "groups describe g -O json")), lag, "none of these did anything");
+    works(&cluster, "groups reset-offsets g --to end --execute --yes");
+    assert_eq!(json(&works(&cluster, "groups describe g -O json"))[1]["lag"], 0);
+
+    fails(&cluster, "groups delete g", 2);
+    works(&cluster, "groups delete g --yes");
+    assert!(!works(&cluster, "groups list").contains('g'));
+    fails(&cluster, "groups delete g --yes", 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cluster_itself() {
+    let cluster = cluster().await;
+    let brokers = json(&works(&cluster, "cluster describe -O json"));
+    assert_eq!(brokers.as_array().unwrap().len(), 2);
+    assert_eq!(brokers[0]["host"], "127.0.0.1");
+    works(&cluster, "cluster features");
+    assert!(works(&cluster, "completions bash").contains("reset-offsets"));
+}
