@@ -2,16 +2,23 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::acls::AclsCommand;
 use crate::commands::bench::BenchCommand;
 use crate::commands::cluster::ClusterCommand;
 use crate::commands::completions::CompletionsArguments;
 use crate::commands::configs::ConfigsCommand;
 use crate::commands::consume::ConsumeArguments;
+use crate::commands::elect::ElectArguments;
 use crate::commands::embedded::EmbeddedArguments;
 use crate::commands::groups::GroupsCommand;
+use crate::commands::logdirs::LogdirsCommand;
 use crate::commands::offsets::OffsetsCommand;
 use crate::commands::produce::ProduceArguments;
+use crate::commands::quotas::QuotasCommand;
+use crate::commands::reassign::ReassignCommand;
 use crate::commands::topics::TopicsCommand;
+use crate::commands::txn::TxnCommand;
+use crate::commands::users::UsersCommand;
 
 /// Work with Apache Kafka: produce, consume, administer
 ///
@@ -56,6 +63,26 @@ pub(crate) enum BriefCommand {
     /// Show brokers, controllers and features
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// List, add and remove access rules
+    #[command(subcommand)]
+    Acls(AclsCommand),
+    /// List users that log in with SCRAM; set and remove their passwords
+    #[command(subcommand)]
+    Users(UsersCommand),
+    /// List and set quotas of users and clients
+    #[command(subcommand)]
+    Quotas(QuotasCommand),
+    /// Move partitions to other brokers
+    #[command(subcommand)]
+    Reassign(ReassignCommand),
+    /// Elect leaders of partitions: the preferred ones
+    Elect(ElectArguments),
+    /// List and describe transactions; abort those that hang
+    #[command(subcommand)]
+    Txn(TxnCommand),
+    /// See where brokers keep replicas, and how large they are
+    #[command(subcommand)]
+    Logdirs(LogdirsCommand),
     /// Print what a shell needs to complete the command line
     Completions(CompletionsArguments),
 }
@@ -171,6 +198,16 @@ mod tests {
     }
 
     #[test]
+    fn access_rules() {
+        let line = "acls add --principal User:a --operation read,describe --resource topic:t --resource group:g --deny";
+        let Ok(Command::Brief(BriefCommand::Acls(AclsCommand::Add(add)))) = parse(line) else { panic!() };
+        assert_eq!((add.operations.len(), add.resources.len(), add.deny), (2, 2, true));
+        assert!(matches!(parse("acls list"), Ok(Command::Brief(BriefCommand::Acls(_)))));
+        let line = "acls remove --principal User:a";
+        assert!(matches!(parse(line), Ok(Command::Brief(BriefCommand::Acls(AclsCommand::Remove(_))))));
+    }
+
+    #[test]
     fn tls_and_sasl() {
         let Ok(Command::Consume(consume)) = parse("consume t --tls=false --sasl SCRAM-SHA-512 --sasl-user me") else {
             panic!()
@@ -195,6 +232,10 @@ mod tests {
             "topics trim t --before middle",
             "groups reset-offsets g --to -5",
             "configs describe table:a",
+            "acls list --operation fly",
+            "acls add --principal User:a --operation read --resource topic",
+            "quotas set --user a consumer_byte_rate=-1",
+            "txn abort t --producer-id 1",
             "produce t --brokers one,,two",
         ] {
             assert_eq!(refusal(line), ErrorKind::ValueValidation, "{line}");
@@ -208,6 +249,16 @@ mod tests {
         assert_eq!(refusal("topics create t --partitions 0"), ErrorKind::ValueValidation);
         assert_eq!(refusal("topics delete t --yes --dry-run"), ErrorKind::ArgumentConflict);
         assert_eq!(refusal("groups reset-offsets g --to end --shift 1"), ErrorKind::ArgumentConflict);
+        for line in [
+            "users set",
+            "quotas set --user a",
+            "quotas set q=1",
+            "acls remove",
+            "acls add --principal User:a",
+            "reassign start t",
+        ] {
+            assert_eq!(refusal(line), ErrorKind::MissingRequiredArgument, "{line}");
+        }
         for line in ["groups reset-offsets g", "topics alter t", "configs alter topic:t", "topics trim t"] {
             assert_eq!(refusal(line), ErrorKind::MissingRequiredArgument, "{line}");
         }

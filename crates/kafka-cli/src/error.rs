@@ -24,6 +24,8 @@ pub(crate) enum Error {
     Writer(#[from] kafka_writer::Error),
     #[error("topic {topic:?} partition {partition}: offset {offset} is out of range: the partition ends at {end}")]
     BeyondEnd { topic: String, partition: i32, offset: i64, end: i64 },
+    #[error("partition {partition}: producer {producer_id} has no transaction open there")]
+    NoOpenTransaction { partition: String, producer_id: i64 },
     #[error("there is no terminal to ask on whether to {what}: add --yes, or --dry-run to only see it")]
     NobodyToAsk { what: String },
     #[error("standard input cannot be read")]

@@ -79,6 +79,13 @@ async fn administer(command: BriefCommand) -> Result<Outcome> {
         BriefCommand::Offsets(command) => commands::offsets::run(command).await,
         BriefCommand::Configs(command) => commands::configs::run(command).await,
         BriefCommand::Cluster(command) => commands::cluster::run(command).await,
+        BriefCommand::Acls(command) => commands::acls::run(command).await,
+        BriefCommand::Users(command) => commands::users::run(command).await,
+        BriefCommand::Quotas(command) => commands::quotas::run(command).await,
+        BriefCommand::Reassign(command) => commands::reassign::run(command).await,
+        BriefCommand::Elect(arguments) => commands::elect::run(arguments).await,
+        BriefCommand::Txn(command) => commands::txn::run(command).await,
+        BriefCommand::Logdirs(command) => commands::logdirs::run(command).await,
         BriefCommand::Completions(arguments) => commands::completions::run(arguments).await,
     }
 }

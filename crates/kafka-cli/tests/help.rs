@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::{kafka, run};
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 38] = [
     "",
     "topics",
     "topics create",
@@ -32,6 +32,20 @@ const COMMANDS: [&str; 24] = [
     "consume",
     "embedded",
     "completions",
+    "acls",
+    "acls list",
+    "acls add",
+    "acls remove",
+    "users",
+    "users set",
+    "quotas",
+    "quotas set",
+    "reassign",
+    "reassign start",
+    "elect",
+    "txn",
+    "txn abort",
+    "logdirs list",
 ];
 
 #[test]

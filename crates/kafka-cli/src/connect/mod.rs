@@ -19,6 +19,7 @@ use kafka_admin::Admin;
 use kafka_conn::{BrokerAddress, Dialer, Transport, TransportConfig};
 
 pub(crate) use self::error::SetupError;
+pub(crate) use self::password::{password_file, prompt};
 use self::profile::Profile;
 #[cfg(test)]
 pub(crate) use self::security::SaslMechanism;

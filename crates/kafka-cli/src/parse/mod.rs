@@ -3,9 +3,11 @@
 pub(crate) mod choice;
 pub(crate) mod duration;
 pub(crate) mod escape;
+pub(crate) mod named;
 pub(crate) mod pair;
 pub(crate) mod partition;
 pub(crate) mod place;
+pub(crate) mod quota;
 pub(crate) mod resource;
 pub(crate) mod start;
 pub(crate) mod topic;

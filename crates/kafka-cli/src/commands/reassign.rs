@@ -1,0 +1,129 @@
+//! `kafka reassign …`: on which brokers partitions are kept.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, Subcommand};
+use kafka_admin::{Reassignment, TopicPartition};
+use kafka_conn::BrokerId;
+use serde_json::{Value, json};
+
+use crate::commands::places;
+use crate::connect::ConnectArguments;
+use crate::consent::{Consent, ConsentArguments};
+use crate::error::Result;
+use crate::exit::Outcome;
+use crate::parse::partition::{PartitionsSpec, parse_partitions};
+use crate::print::PrintArguments;
+use crate::report;
+use crate::table::Table;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReassignCommand {
+    /// List the reassignments that are going on
+    List(ListArguments),
+    /// Move partitions to other brokers; returns when it has begun
+    Start(StartArguments),
+    /// Stop reassignments: partitions stay where they were
+    Cancel(CancelArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    #[command(flatten)]
+    pub(crate) print: PrintArguments,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(override_usage = "kafka reassign start [OPTIONS] --to <BROKER,...> \\\n         <TOPIC[:PARTITION,...]>...")]
+pub(crate) struct StartArguments {
+    /// What to move, as in orders or orders:0,3
+    #[arg(value_name = "TOPIC[:PARTITION,...]", required = true, value_parser = parse_partitions)]
+    pub(crate) partitions: Vec<PartitionsSpec>,
+    /// The brokers of each of these partitions, the preferred leader first
+    #[arg(long, value_name = "BROKER,...", required = true, value_delimiter = ',', value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) to: Vec<i32>,
+    #[command(flatten)]
+    pub(crate) consent: ConsentArguments,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CancelArguments {
+    /// What to leave where it was, as in orders or orders:0,3
+    #[arg(value_name = "TOPIC[:PARTITION,...]", required = true, value_parser = parse_partitions)]
+    pub(crate) partitions: Vec<PartitionsSpec>,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArguments,
+}
+
+pub(crate) async fn run(command: ReassignCommand) -> Result<Outcome> {
+    match command {
+        ReassignCommand::List(arguments) => {
+            let reassignments = arguments.connect.admin().await?.list_reassignments(None).await?;
+            arguments.print.print(&table(&reassignments)).await?;
+            Ok(Outcome::Complete)
+        }
+        ReassignCommand::Start(arguments) => start(arguments).await,
+        ReassignCommand::Cancel(arguments) => cancel(arguments).await,
+    }
+}
+
+async fn start(arguments: StartArguments) -> Result<Outcome> {
+    let admin = arguments.connect.admin().await?;
+    let mut outcome = Outcome::Complete;
+    let partitions = places::partitions(&admin, &arguments.partitions, &mut outcome).await?;
+    let brokers: Vec<_> = arguments.to.iter().copied().map(BrokerId).collect();
+    for partition in &partitions {
+        report::line(format_args!("{partition}: to brokers {:?}", arguments.to));
+    }
+    if partitions.is_empty() {
+        return Ok(outcome);
+    }
+    match arguments.consent.ask(format!("move {}", report::count(partitions.len() as u64, "partition"))).await? {
+        Consent::Given => {}
+        Consent::DryRun => return Ok(outcome),
+        Consent::Refused => return Ok(Outcome::Incomplete),
+    }
+    let targets = partitions.into_iter().map(|partition| (partition, Some(brokers.clone()))).collect();
+    let items = admin.alter_reassignments(&targets).await?;
+    Ok(outcome.and(report::each(&items, |partition| format!("moving {partition}"))))
+}
+
+async fn cancel(arguments: CancelArguments) -> Result<Outcome> {
+    let admin = arguments.connect.admin().await?;
+    let mut outcome = Outcome::Complete;
+    let partitions = places::partitions(&admin, &arguments.partitions, &mut outcome).await?;
+    let targets = partitions.into_iter().map(|partition| (partition, None)).collect();
+    let items = admin.alter_reassignments(&targets).await?;
+    Ok(outcome.and(report::each(&items, |partition| format!("stopped moving {partition}"))))
+}
+
+fn table(reassignments: &BTreeMap<TopicPartition, Reassignment>) -> Table<5> {
+    let brokers = |ids: &[BrokerId]| ids.iter().map(|id| id.0).collect::<Value>();
+    let mut table = Table::new(["topic", "partition", "replicas", "adding", "removing"]);
+    for (partition, Reassignment { replicas, adding, removing }) in reassignments {
+        let [replicas, adding, removing] = [replicas, adding, removing].map(|ids| brokers(ids));
+        table.push([json!(partition.topic.as_str()), json!(partition.partition), replicas, adding, removing]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_for_each_partition() {
+        let brokers = |ids: &[i32]| ids.iter().copied().map(BrokerId).collect();
+        let reassignment =
+            Reassignment { replicas: brokers(&[1, 2, 3]), adding: brokers(&[3]), removing: brokers(&[1]) };
+        let expected = "\
+TOPIC   PARTITION  REPLICAS  ADDING  REMOVING
+orders          0  1,2,3     3       1
+";
+        assert_eq!(table(&[(TopicPartition::new("orders", 0), reassignment)].into()).to_text(Some(80)), expected);
+    }
+}
