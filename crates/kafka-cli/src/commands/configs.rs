@@ -158,7 +158,6 @@ mod tests {
             is_read_only: false,
             kind: None,
             synonyms: Vec::new(),
-            documentation: None,
         };
         let entries = vec![entry("cleanup.policy", Some("compact")), entry("secret", None)];
         let table = table(&[(ConfigResource::topic("orders"), entries)]);

@@ -56,10 +56,10 @@ pub(super) fn has_files(config: &TlsConfig) -> bool {
 
 /// All that a configuration has in PEM form: roots, then the certificate, then the key.
 fn pems(config: &TlsConfig) -> impl Iterator<Item = &Pem> {
-    let roots = config.roots.iter().filter_map(|roots| match roots {
-        Roots::Pem(pem) => Some(pem),
+    let roots = config.roots.iter().flat_map(|roots| match roots {
+        Roots::Pem(pem) => std::slice::from_ref(pem),
         #[cfg(any(feature = "tls-system-roots", feature = "tls-web-roots"))]
-        _ => None,
+        _ => &[],
     });
     roots.chain(config.certificate.iter().flat_map(|certificate| [&certificate.chain, &certificate.key]))
 }
