@@ -23,18 +23,18 @@ pub(crate) enum QuotasCommand {
     Set(SetArguments),
 }
 
-/// Whose quotas. The name '<default>' stands for all that have none of their own.
+/// Whose quotas. The name `<default>` stands for all that have none of their own.
 #[derive(Debug, Default, Args)]
 #[group(id = "entity", multiple = true)]
 pub(crate) struct EntityArguments {
-    /// Those of this user, or of '<default>'
-    #[arg(long, value_name = "USER")]
+    /// Those of this user, or of `<default>`
+    #[arg(help = "Those of this user, or of '<default>'", long, value_name = "USER")]
     pub(crate) user: Option<String>,
-    /// Those of clients with this id, or of '<default>'
-    #[arg(long, value_name = "ID")]
+    /// Those of clients with this id, or of `<default>`
+    #[arg(help = "Those of clients with this id, or of '<default>'", long, value_name = "ID")]
     pub(crate) client_id: Option<String>,
-    /// Those of this address, or of '<default>'
-    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["user", "client_id"])]
+    /// Those of this address, or of `<default>`
+    #[arg(help = "Those of this address, or of '<default>'", long, value_name = "ADDRESS", conflicts_with_all = ["user", "client_id"])]
     pub(crate) ip: Option<String>,
 }
 
