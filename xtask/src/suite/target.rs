@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use kafka_admin::{Admin, Apply, NewTopic};
-use kafka_conn::{BrokerAddress, Dialer, Transport, TransportConfig};
+use kafka_admin::{Admin, Apply, NewTopic, OffsetSpec, TopicPartition};
+use kafka_conn::{BrokerAddress, Dialer, IsolationLevel, Transport, TransportConfig};
 
 use super::embedded::Embedded;
 use super::{Failure, Skipped};
@@ -222,13 +222,20 @@ fn comma_separated(addresses: &[SocketAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// Makes a topic with a replica of each partition, and waits until its leaders are known.
+/// Makes a topic with a replica of each partition, and waits until its leaders are known, also to themselves: a broker
+/// may be named the leader a moment before it is one.
 pub(crate) async fn create(admin: &Admin, name: &str, partitions: i32) -> Result<(), Failure> {
     let topics = [NewTopic::new(name, partitions, 1)];
     for outcome in admin.create_topics(&topics, Apply::Now).await? {
         outcome.result?;
     }
-    Ok(admin.clone().with_timeout(LEADERS_LIMIT).wait_for_leaders(&[name]).await?)
+    let admin = admin.clone().with_timeout(LEADERS_LIMIT);
+    admin.wait_for_leaders(&[name]).await?;
+    let ends = (0..partitions).map(|index| (TopicPartition::new(name, index), OffsetSpec::Latest));
+    for outcome in admin.list_offsets(&ends.collect::<Vec<_>>(), IsolationLevel::ReadUncommitted).await? {
+        outcome.result?;
+    }
+    Ok(())
 }
 
 /// A connection that a fault stalls is given up after this.

@@ -38,6 +38,9 @@ pub(super) struct Batch {
     charged: usize,
     /// How often it was sent.
     pub(super) attempts: u32,
+    /// Whether others were before it when it was sent last. A broker that gets it first, on a new connection perhaps,
+    /// refuses it rightly, whatever has become of them when the answer is here.
+    pub(super) sent_behind: bool,
     /// How often it failed for a reason of its own.
     pub(super) failures: u32,
     /// When it was sent last.
@@ -82,6 +85,7 @@ impl Batch {
             closed_at,
             charged,
             attempts: 0,
+            sent_behind: false,
             failures: 0,
             sent_at: None,
             producer: None,
@@ -109,6 +113,7 @@ impl Batch {
             messages: messages[1],
             charged: 0,
             attempts: 0,
+            sent_behind: false,
             failures: 0,
             producer: self.producer.map(|producer| Producer {
                 base_sequence: super::sequence::following(producer.base_sequence, messages[0]),

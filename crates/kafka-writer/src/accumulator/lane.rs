@@ -28,6 +28,9 @@ pub(super) struct Lane {
     /// more, which is sealed while they are under way; the rest waits in the partition.
     batches: VecDeque<Batch>,
     sequence: Sequence,
+    /// How many batches were appended behind one that may yet have to be sent again. Brokers recognise the last five of a
+    /// producer: were there more behind it, it would be out of order instead of a duplicate.
+    overtaking: usize,
     /// Where those in flight are: nothing is sent elsewhere before they are back.
     leased_to: Option<Leader>,
     wait: Wait,
@@ -82,6 +85,7 @@ impl Lane {
             partition,
             batches: VecDeque::new(),
             sequence,
+            overtaking: 0,
             leased_to: None,
             wait: Wait::No,
             pauses: None,
@@ -156,6 +160,7 @@ impl Lane {
             batch.number(self.sequence.assign(batch.messages));
         }
         let bytes = batch.lease(turn.now)?;
+        batch.sent_behind = at > 0;
         let queued = (batch.attempts == 1).then(|| turn.now.saturating_duration_since(batch.closed_at));
         turn.out.stats.sent(batch.messages, bytes.len(), queued);
         Some((batch.id, batch.attempts, bytes))
@@ -263,6 +268,8 @@ impl Lane {
                 self.sequence.confirm();
                 batch.was_written = true;
                 batch.settle(Ok(offset), turn.out);
+                // A connection may be lost, and the next one have answered, before those in flight on the first are told.
+                self.overtaking += usize::from(at > 0);
                 self.remove(at, turn);
             }
             Err(failure) => self.handle_failure(turn, at, failure),
@@ -279,8 +286,9 @@ impl Lane {
             return self.abandon(turn, at);
         }
         let numbered = batch.is_numbered();
-        // Of those before it one is missing, so the broker refuses it rightly.
-        if failure.remedy == Remedy::Order && numbered && (at > 0 || self.sequence.is_broken()) {
+        // Of those before it one was missing, so the broker refuses it rightly.
+        let was_behind = at > 0 || batch.sent_behind;
+        if failure.remedy == Remedy::Order && numbered && (was_behind || self.sequence.is_broken()) {
             return;
         }
         if failure.remedy == Remedy::Split && batch.start_to_split() {
@@ -434,7 +442,8 @@ impl Lane {
     fn next_to_send(&self, turn: &Turn<'_>) -> Option<usize> {
         let at = self.batches.iter().position(|batch| !batch.is_in_flight())?;
         let in_order = !self.batches.iter().skip(at).any(Batch::is_in_flight);
-        let in_window = at < self.window(turn.identity, turn.config.unnumbered_in_flight);
+        let window = self.window(turn.identity, turn.config.unnumbered_in_flight);
+        let in_window = at == 0 || at + self.overtaking < window;
         let may = self.wait == Wait::No && in_window && in_order && !self.sequence.is_broken();
         (may && self.batches.get(at)?.is_sealed()).then_some(at)
     }
@@ -459,6 +468,9 @@ impl Lane {
             }
             batch.release(turn.out);
             self.partition.settled();
+        }
+        if self.batches.front().is_none_or(|front| front.attempts == 0) {
+            self.overtaking = 0;
         }
     }
 }
