@@ -1,16 +1,17 @@
 //! Elections of leaders (KIP-183, KIP-460).
 
-use std::collections::BTreeMap;
-
 use kafka_conn::Route;
 use kafka_protocol::ErrorCode;
-use kafka_protocol::messages::elect_leaders::{ElectLeadersRequest, ElectLeadersResponse, TopicPartitions};
+use kafka_protocol::messages::elect_leaders::{
+    ElectLeadersRequest, ElectLeadersResponse, PartitionResult, TopicPartitions,
+};
 
 use crate::admin::Admin;
+use crate::by_partition::{ByPartition, no_answer};
 use crate::call::Attempts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::Outcome;
-use crate::resource::{Resource, TopicPartition, by_topic};
+use crate::resource::{TopicPartition, by_topic};
 
 /// Who is to lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl Admin {
             let request = request(election, partitions, attempts.timeout_ms());
             let response = attempts.call(&request, Route::Controller, Some(version)).await?;
             if !attempts.again(ErrorCode(response.error_code), response.throttle_time_ms).await {
-                return outcomes(partitions, &response);
+                return outcomes(partitions, response);
             }
         }
     }
@@ -63,26 +64,14 @@ fn request(election: Election, partitions: Option<&[TopicPartition]>, timeout_ms
 
 fn outcomes(
     asked: Option<&[TopicPartition]>,
-    response: &ElectLeadersResponse,
+    response: ElectLeadersResponse,
 ) -> Result<Vec<Outcome<(), TopicPartition>>> {
     Error::check(response.error_code, None)?;
-    let answers: BTreeMap<_, _> = response
-        .replica_election_results
-        .iter()
-        .flat_map(|topic| {
-            let name = &topic.topic;
-            topic.partition_result.iter().map(|answer| (TopicPartition::new(name.clone(), answer.partition_id), answer))
-        })
-        .collect();
-    let outcome = |partition: &TopicPartition| {
-        let result = match answers.get(partition) {
-            Some(answer) => Error::check(answer.error_code, answer.error_message.as_ref()),
-            None => Err(Error::new(ErrorKind::NoAnswer)),
-        };
-        Outcome::new(partition.clone(), result.map_err(|error| error.about(Resource::Partition(partition.clone()))))
-    };
+    let topics = response.replica_election_results.into_iter().map(|topic| (topic.topic, topic.partition_result));
+    let answers = ByPartition::new(topics, |answer| answer.partition_id);
+    let read = |answer: &PartitionResult| Error::check(answer.error_code, answer.error_message.as_ref());
     Ok(match asked {
-        Some(partitions) => partitions.iter().map(outcome).collect(),
-        None => answers.keys().map(outcome).collect(),
+        Some(partitions) => answers.outcomes(partitions, read, no_answer),
+        None => answers.outcomes(answers.partitions(), read, no_answer),
     })
 }

@@ -1,6 +1,6 @@
 //! Offsets that groups have committed: list, alter, delete; and lag.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use kafka_conn::IsolationLevel;
 use kafka_protocol::ErrorCode;
@@ -14,6 +14,7 @@ use kafka_protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequ
 use smol_str::SmolStr;
 
 use crate::admin::Admin;
+use crate::by_partition::ByPartition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::offsets::OffsetSpec;
 use crate::outcome::Outcome;
@@ -144,15 +145,11 @@ impl Admin {
             ..OffsetCommitRequest::default()
         };
         let (response, failures) = self.send(&request).await?;
-        let codes: HashMap<_, _> = response
-            .topics
-            .iter()
-            .flat_map(|topic| {
-                topic.partitions.iter().map(|answer| ((topic.name.as_str(), answer.partition_index), answer.error_code))
-            })
-            .collect();
-        let code = |partition: &TopicPartition| codes.get(&(partition.topic.as_str(), partition.partition)).copied();
-        Ok(outcomes(offsets.keys(), code, || failures.group(&group)))
+        let topics = response.topics.into_iter().map(|topic| (topic.name, topic.partitions));
+        let answers = ByPartition::new(topics, |answer| answer.partition_index);
+        let unanswered =
+            |partition: &TopicPartition| failures.group(&group).about(Resource::Partition(partition.clone()));
+        Ok(answers.outcomes(offsets.keys(), |answer| check(answer.error_code), unanswered))
     }
 
     /// Makes a group forget what it committed for these partitions (OffsetDelete, KIP-496). Its members, if it has any,
@@ -183,15 +180,11 @@ impl Admin {
         };
         let (response, failures) = self.send(&request).await?;
         Error::check(response.error_code, None).map_err(|error| error.about(Resource::Group(group.clone())))?;
-        let codes: HashMap<_, _> = response
-            .topics
-            .iter()
-            .flat_map(|topic| {
-                topic.partitions.iter().map(|answer| ((topic.name.as_str(), answer.partition_index), answer.error_code))
-            })
-            .collect();
-        let code = |partition: &TopicPartition| codes.get(&(partition.topic.as_str(), partition.partition)).copied();
-        Ok(outcomes(partitions.iter(), code, || failures.group(&group)))
+        let topics = response.topics.into_iter().map(|topic| (topic.name, topic.partitions));
+        let answers = ByPartition::new(topics, |answer| answer.partition_index);
+        let unanswered =
+            |partition: &TopicPartition| failures.group(&group).about(Resource::Partition(partition.clone()));
+        Ok(answers.outcomes(partitions.iter(), |answer| check(answer.error_code), unanswered))
     }
 
     /// How far a group is behind, by partition: of these partitions or, with `None`, of all that it has committed
@@ -304,22 +297,12 @@ fn committed(response: OffsetFetchResponse) -> Result<BTreeMap<TopicPartition, O
     Ok(all)
 }
 
-fn outcomes<'a>(
-    partitions: impl Iterator<Item = &'a TopicPartition>,
-    code: impl Fn(&TopicPartition) -> Option<i16>,
-    unanswered: impl Fn() -> Error,
-) -> Vec<Outcome<(), TopicPartition>> {
-    let outcome = |partition: &TopicPartition| {
-        let result = match code(partition).map(ErrorCode) {
-            Some(ErrorCode::NONE) => Ok(()),
-            // To a group with members, a commit from outside is one of an unknown member.
-            Some(ErrorCode::UNKNOWN_MEMBER_ID) => Err(Error::answered(ErrorCode::NON_EMPTY_GROUP, None)),
-            Some(code) => Err(Error::answered(code, None)),
-            None => Err(unanswered()),
-        };
-        Outcome::new(partition.clone(), result.map_err(|error| error.about(Resource::Partition(partition.clone()))))
-    };
-    partitions.map(outcome).collect()
+/// To a group with members, a commit from outside is one of an unknown member.
+fn check(code: i16) -> Result<()> {
+    match ErrorCode(code) {
+        ErrorCode::UNKNOWN_MEMBER_ID => Error::check(ErrorCode::NON_EMPTY_GROUP.0, None),
+        code => Error::check(code.0, None),
+    }
 }
 
 #[cfg(test)]

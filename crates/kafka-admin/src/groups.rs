@@ -19,7 +19,7 @@ use crate::call::Attempts;
 use crate::cluster::operations;
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::Outcome;
-use crate::resource::{Resource, TopicPartition};
+use crate::resource::{Resource, TopicPartition, partitions_of};
 
 /// Which groups a list has. Default: all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -281,12 +281,7 @@ fn classic_member(member: describe_groups::DescribedGroupMember, consumers: bool
         consumers.then(|| versioned(&member.member_metadata)).flatten();
     let assignment: Option<ConsumerProtocolAssignment> =
         consumers.then(|| versioned(&member.member_assignment)).flatten();
-    let partitions = assignment.into_iter().flat_map(|assignment| assignment.assigned_partitions).flat_map(|topic| {
-        let name = topic.topic;
-        topic.partitions.into_iter().map(move |partition| TopicPartition::new(name.clone(), partition))
-    });
-    let mut assignment: Vec<_> = partitions.collect();
-    assignment.sort();
+    let assigned = assignment.into_iter().flat_map(|assignment| assignment.assigned_partitions);
     GroupMember {
         id: member.member_id,
         instance_id: member.group_instance_id,
@@ -295,7 +290,7 @@ fn classic_member(member: describe_groups::DescribedGroupMember, consumers: bool
         client_host: member.client_host,
         epoch: None,
         subscribed_topics: subscription.map(|subscription| subscription.topics).unwrap_or_default(),
-        assignment,
+        assignment: partitions_of(assigned.map(|topic| (topic.topic, topic.partitions))),
     }
 }
 
@@ -309,12 +304,7 @@ fn versioned<M: Message>(bytes: &bytes::Bytes) -> Option<M> {
 fn new_group(group: consumer_group_describe::DescribedGroup) -> Result<GroupDescription> {
     Error::check(group.error_code, group.error_message.as_ref())?;
     let member = |member: consumer_group_describe::Member| {
-        let partitions = member.assignment.topic_partitions.into_iter().flat_map(|topic| {
-            let name = topic.topic_name;
-            topic.partitions.into_iter().map(move |partition| TopicPartition::new(name.clone(), partition))
-        });
-        let mut assignment: Vec<_> = partitions.collect();
-        assignment.sort();
+        let assignment = member.assignment.topic_partitions.into_iter();
         GroupMember {
             id: member.member_id,
             instance_id: member.instance_id,
@@ -323,7 +313,7 @@ fn new_group(group: consumer_group_describe::DescribedGroup) -> Result<GroupDesc
             client_host: member.client_host,
             epoch: Some(member.member_epoch),
             subscribed_topics: member.subscribed_topic_names,
-            assignment,
+            assignment: partitions_of(assignment.map(|topic| (topic.topic_name, topic.partitions))),
         }
     };
     let mut members: Vec<_> = group.members.into_iter().map(member).collect();
@@ -342,12 +332,7 @@ fn new_group(group: consumer_group_describe::DescribedGroup) -> Result<GroupDesc
 fn share_group(group: share_group_describe::DescribedGroup) -> Result<GroupDescription> {
     Error::check(group.error_code, group.error_message.as_ref())?;
     let member = |member: share_group_describe::Member| {
-        let partitions = member.assignment.topic_partitions.into_iter().flat_map(|topic| {
-            let name = topic.topic_name;
-            topic.partitions.into_iter().map(move |partition| TopicPartition::new(name.clone(), partition))
-        });
-        let mut assignment: Vec<_> = partitions.collect();
-        assignment.sort();
+        let assignment = member.assignment.topic_partitions.into_iter();
         GroupMember {
             id: member.member_id,
             instance_id: None,
@@ -356,7 +341,7 @@ fn share_group(group: share_group_describe::DescribedGroup) -> Result<GroupDescr
             client_host: member.client_host,
             epoch: Some(member.member_epoch),
             subscribed_topics: member.subscribed_topic_names,
-            assignment,
+            assignment: partitions_of(assignment.map(|topic| (topic.topic_name, topic.partitions))),
         }
     };
     let mut members: Vec<_> = group.members.into_iter().map(member).collect();

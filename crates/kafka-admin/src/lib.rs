@@ -14,6 +14,7 @@
 mod acls;
 mod admin;
 mod answers;
+mod by_partition;
 mod call;
 mod cluster;
 mod configs;

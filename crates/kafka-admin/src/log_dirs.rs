@@ -1,6 +1,6 @@
 //! Where brokers keep replicas on their disks: describe, move from folder to folder.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use kafka_conn::BrokerId;
 use kafka_protocol::messages::alter_replica_log_dirs::{
@@ -10,7 +10,8 @@ use kafka_protocol::messages::describe_log_dirs::{DescribeLogDirsRequest, Descri
 use smol_str::SmolStr;
 
 use crate::admin::Admin;
-use crate::error::{Error, ErrorKind, Result};
+use crate::by_partition::ByPartition;
+use crate::error::{Error, ErrorKind};
 use crate::outcome::Outcome;
 use crate::resource::{Resource, TopicPartition, by_topic};
 
@@ -85,19 +86,14 @@ impl Admin {
         for broker in brokers {
             let mine: Vec<_> = targets.iter().filter(|(replica, _)| replica.broker == broker).collect();
             let answers = self.client().send_to(broker, &request(&mine)).await;
-            let codes: Result<HashMap<_, _>, _> = answers.map(|response| {
-                let codes = response.results.into_iter().flat_map(|topic| {
-                    let name = topic.topic_name;
-                    topic.partitions.into_iter().map(move |answer| {
-                        (TopicPartition::new(name.clone(), answer.partition_index), answer.error_code)
-                    })
-                });
-                codes.collect()
+            let answers = answers.map(|response| {
+                let topics = response.results.into_iter().map(|topic| (topic.topic_name, topic.partitions));
+                ByPartition::new(topics, |answer| answer.partition_index)
             });
             outcomes.extend(mine.into_iter().map(|(replica, _)| {
-                let result = match &codes {
-                    Ok(codes) => match codes.get(&replica.partition) {
-                        Some(code) => Error::check(*code, None),
+                let result = match &answers {
+                    Ok(answers) => match answers.get(&replica.partition) {
+                        Some(answer) => Error::check(answer.error_code, None),
                         None => Err(Error::new(ErrorKind::NoAnswer)),
                     },
                     Err(error) => Err(Error::from(error.clone())),

@@ -8,10 +8,11 @@ use kafka_protocol::messages::list_offsets::{
 };
 
 use crate::admin::Admin;
+use crate::by_partition::ByPartition;
 use crate::call::Attempts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::Outcome;
-use crate::resource::{Resource, TopicPartition, by_topic};
+use crate::resource::{TopicPartition, by_topic};
 
 /// A place in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,25 +90,10 @@ impl Admin {
             return Err(Error::new(ErrorKind::NotOffered));
         }
         let (response, failures) = self.send(&request(places, isolation)).await?;
-        let answers: HashMap<_, _> = response
-            .topics
-            .into_iter()
-            .flat_map(|topic| {
-                let name = topic.name;
-                topic
-                    .partitions
-                    .into_iter()
-                    .map(move |answer| (TopicPartition::new(name.clone(), answer.partition_index), answer))
-            })
-            .collect();
-        let outcome = |(partition, _): &(TopicPartition, OffsetSpec)| {
-            let result = match answers.get(partition) {
-                Some(answer) => read(answer).map_err(|error| error.about(Resource::Partition(partition.clone()))),
-                None => Err(failures.partition(partition)),
-            };
-            Outcome::new(partition.clone(), result)
-        };
-        Ok(places.iter().map(outcome).collect())
+        let topics = response.topics.into_iter().map(|topic| (topic.name, topic.partitions));
+        let answers = ByPartition::new(topics, |answer| answer.partition_index);
+        let asked = places.iter().map(|(partition, _)| partition);
+        Ok(answers.outcomes(asked, read, |partition| failures.partition(partition)))
     }
 }
 

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use kafka_conn::BrokerId;
 use kafka_protocol::messages::alter_partition_reassignments::{
-    AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignableTopic,
+    AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignablePartitionResponse, ReassignableTopic,
 };
 use kafka_protocol::messages::list_partition_reassignments::{
     ListPartitionReassignmentsRequest, ListPartitionReassignmentsTopics, OngoingPartitionReassignment,
 };
 
 use crate::admin::Admin;
-use crate::error::{Error, ErrorKind, Result};
+use crate::by_partition::{ByPartition, no_answer};
+use crate::error::{Error, Result};
 use crate::outcome::Outcome;
-use crate::resource::{Resource, TopicPartition, by_topic};
+use crate::resource::{TopicPartition, by_topic};
 
 /// A move that is going on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +35,10 @@ impl Admin {
     /// [`list_reassignments`](Self::list_reassignments).
     ///
     /// # Errors
-    /// Per partition: [`InvalidReplicaAssignment`](ErrorKind::InvalidReplicaAssignment),
-    /// [`NoReassignment`](ErrorKind::NoReassignment), [`UnknownTopic`](ErrorKind::UnknownTopic). For all:
-    /// [`NotAuthorized`](ErrorKind::NotAuthorized), [`TimedOut`](ErrorKind::TimedOut),
-    /// [`Connection`](ErrorKind::Connection).
+    /// Per partition: [`InvalidReplicaAssignment`](crate::ErrorKind::InvalidReplicaAssignment),
+    /// [`NoReassignment`](crate::ErrorKind::NoReassignment), [`UnknownTopic`](crate::ErrorKind::UnknownTopic). For all:
+    /// [`NotAuthorized`](crate::ErrorKind::NotAuthorized), [`TimedOut`](crate::ErrorKind::TimedOut),
+    /// [`Connection`](crate::ErrorKind::Connection).
     pub async fn alter_reassignments(
         &self,
         targets: &BTreeMap<TopicPartition, Option<Vec<BrokerId>>>,
@@ -53,29 +54,19 @@ impl Admin {
         let response =
             self.ask_controller(request, |response| (response.error_code, response.throttle_time_ms)).await?;
         Error::check(response.error_code, response.error_message.as_ref())?;
-        let answers: BTreeMap<_, _> = response
-            .responses
-            .iter()
-            .flat_map(|topic| {
-                topic.partitions.iter().map(|answer| ((topic.name.as_str(), answer.partition_index), answer))
-            })
-            .collect();
-        let outcome = |target: &TopicPartition| {
-            let result = match answers.get(&(target.topic.as_str(), target.partition)) {
-                Some(answer) => Error::check(answer.error_code, answer.error_message.as_ref()),
-                None => Err(Error::new(ErrorKind::NoAnswer)),
-            };
-            Outcome::new(target.clone(), result.map_err(|error| error.about(Resource::Partition(target.clone()))))
-        };
-        Ok(targets.keys().map(outcome).collect())
+        let topics = response.responses.into_iter().map(|topic| (topic.name, topic.partitions));
+        let answers = ByPartition::new(topics, |answer| answer.partition_index);
+        let read =
+            |answer: &ReassignablePartitionResponse| Error::check(answer.error_code, answer.error_message.as_ref());
+        Ok(answers.outcomes(targets.keys(), read, no_answer))
     }
 
     /// The moves that are going on, of these partitions or, with `None`, of all (ListPartitionReassignments). A partition
     /// that is not moving is not in it.
     ///
     /// # Errors
-    /// [`NotAuthorized`](ErrorKind::NotAuthorized), [`TimedOut`](ErrorKind::TimedOut),
-    /// [`Connection`](ErrorKind::Connection).
+    /// [`NotAuthorized`](crate::ErrorKind::NotAuthorized), [`TimedOut`](crate::ErrorKind::TimedOut),
+    /// [`Connection`](crate::ErrorKind::Connection).
     pub async fn list_reassignments(
         &self,
         partitions: Option<&[TopicPartition]>,

@@ -1,13 +1,16 @@
 //! Records: delete them from the beginning of partitions on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use kafka_protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
+use kafka_protocol::messages::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsTopic,
+};
 
 use crate::admin::Admin;
+use crate::by_partition::ByPartition;
 use crate::error::{Error, Result};
 use crate::outcome::Outcome;
-use crate::resource::{Resource, TopicPartition, by_topic};
+use crate::resource::{TopicPartition, by_topic};
 
 /// Up to where records are deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,27 +51,12 @@ impl Admin {
             ..DeleteRecordsRequest::default()
         };
         let (response, failures) = self.send(&request).await?;
-        let answers: HashMap<_, _> = response
-            .topics
-            .into_iter()
-            .flat_map(|topic| {
-                let name = topic.name;
-                topic
-                    .partitions
-                    .into_iter()
-                    .map(move |answer| (TopicPartition::new(name.clone(), answer.partition_index), answer))
-            })
-            .collect();
-        let outcome = |partition: &TopicPartition| {
-            let result = match answers.get(partition) {
-                Some(answer) => Error::check(answer.error_code, None)
-                    .map(|()| answer.low_watermark)
-                    .map_err(|error| error.about(Resource::Partition(partition.clone()))),
-                None => Err(failures.partition(partition)),
-            };
-            Outcome::new(partition.clone(), result)
+        let topics = response.topics.into_iter().map(|topic| (topic.name, topic.partitions));
+        let answers = ByPartition::new(topics, |answer| answer.partition_index);
+        let read = |answer: &DeleteRecordsPartitionResult| {
+            Error::check(answer.error_code, None).map(|()| answer.low_watermark)
         };
-        Ok(before.keys().map(outcome).collect())
+        Ok(answers.outcomes(before.keys(), read, |partition| failures.partition(partition)))
     }
 }
 

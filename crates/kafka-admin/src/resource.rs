@@ -79,6 +79,16 @@ pub(crate) fn by_topic<'a>(partitions: impl IntoIterator<Item = &'a TopicPartiti
     topics
 }
 
+/// All partitions of these topics, in order.
+pub(crate) fn partitions_of(topics: impl IntoIterator<Item = (SmolStr, Vec<i32>)>) -> Vec<TopicPartition> {
+    let of = |(topic, indexes): (SmolStr, Vec<i32>)| {
+        indexes.into_iter().map(move |index| TopicPartition::new(topic.clone(), index))
+    };
+    let mut partitions: Vec<_> = topics.into_iter().flat_map(of).collect();
+    partitions.sort();
+    partitions
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

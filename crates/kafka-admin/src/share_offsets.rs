@@ -1,9 +1,10 @@
 //! Where share groups begin to read (KIP-932): describe, alter, delete.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use kafka_protocol::messages::alter_share_group_offsets::{
     AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsRequestPartition, AlterShareGroupOffsetsRequestTopic,
+    AlterShareGroupOffsetsResponsePartition,
 };
 use kafka_protocol::messages::delete_share_group_offsets::{
     DeleteShareGroupOffsetsRequest, DeleteShareGroupOffsetsRequestTopic,
@@ -14,6 +15,7 @@ use kafka_protocol::messages::describe_share_group_offsets::{
 use smol_str::SmolStr;
 
 use crate::admin::Admin;
+use crate::by_partition::{ByPartition, no_answer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::Outcome;
 use crate::resource::{Resource, TopicPartition, by_topic};
@@ -107,21 +109,12 @@ impl Admin {
         let response = self.client().call(&request).await?;
         Error::check(response.error_code, response.error_message.as_ref())
             .map_err(|error| error.about(Resource::Group(group.into())))?;
-        let answers: HashMap<_, _> = response
-            .responses
-            .iter()
-            .flat_map(|topic| {
-                topic.partitions.iter().map(|answer| ((topic.topic_name.as_str(), answer.partition_index), answer))
-            })
-            .collect();
-        let outcome = |partition: &TopicPartition| {
-            let result = match answers.get(&(partition.topic.as_str(), partition.partition)) {
-                Some(answer) => Error::check(answer.error_code, answer.error_message.as_ref()),
-                None => Err(Error::new(ErrorKind::NoAnswer)),
-            };
-            Outcome::new(partition.clone(), result.map_err(|error| error.about(Resource::Partition(partition.clone()))))
+        let topics = response.responses.into_iter().map(|topic| (topic.topic_name, topic.partitions));
+        let answers = ByPartition::new(topics, |answer| answer.partition_index);
+        let read = |answer: &AlterShareGroupOffsetsResponsePartition| {
+            Error::check(answer.error_code, answer.error_message.as_ref())
         };
-        Ok(offsets.keys().map(outcome).collect())
+        Ok(answers.outcomes(offsets.keys(), read, no_answer))
     }
 
     /// Makes a share group that has no members forget where it is in topics (DeleteShareGroupOffsets). The outcomes are

@@ -12,6 +12,7 @@ use kafka_protocol::messages::write_txn_markers::{WritableTxnMarker, WritableTxn
 use smol_str::SmolStr;
 
 use crate::admin::Admin;
+use crate::by_partition::ByPartition;
 use crate::call::Attempts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::Outcome;
@@ -114,25 +115,9 @@ impl Admin {
             ..DescribeProducersRequest::default()
         };
         let (response, failures) = self.send(&request).await?;
-        let answers: HashMap<_, _> = response
-            .topics
-            .into_iter()
-            .flat_map(|topic| {
-                let name = topic.name;
-                topic
-                    .partitions
-                    .into_iter()
-                    .map(move |answer| (TopicPartition::new(name.clone(), answer.partition_index), answer))
-            })
-            .collect();
-        let outcome = |partition: &TopicPartition| {
-            let result = match answers.get(partition) {
-                Some(answer) => producers(answer).map_err(|error| error.about(Resource::Partition(partition.clone()))),
-                None => Err(failures.partition(partition)),
-            };
-            Outcome::new(partition.clone(), result)
-        };
-        Ok(partitions.iter().map(outcome).collect())
+        let topics = response.topics.into_iter().map(|topic| (topic.name, topic.partitions));
+        let answers = ByPartition::new(topics, |answer| answer.partition_index);
+        Ok(answers.outcomes(partitions, producers, |partition| failures.partition(partition)))
     }
 
     /// The transactions of the cluster (ListTransactions, asked of every broker).
