@@ -107,9 +107,10 @@ fn impurities(text: &str) -> impl Iterator<Item = &'static str> {
     IMPURE.into_iter().filter(move |word| code.contains(word))
 }
 
-/// Every Rust file of the crates, of this one and of the code generator, relative to the root.
+/// Every Rust file of the crates, of this one and of the packages below it, relative to the root.
 fn sources(root: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut folders = vec![PathBuf::from("xtask/src"), PathBuf::from("xtask/codegen/src")];
+    let packages = ["xtask/src", "xtask/codegen/src", "xtask/pages/src"];
+    let mut folders = Vec::from(packages.map(PathBuf::from));
     folders.extend(entries(root, Path::new("crates"))?.into_iter().map(|package| package.join("src")));
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
