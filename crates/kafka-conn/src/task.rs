@@ -1,8 +1,9 @@
 //! The task that owns one connection: takes calls from the handles, drives the session, hands out answers.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use kafka_protocol::ApiKey;
@@ -128,14 +129,23 @@ impl Task {
     async fn run(mut self) {
         debug!("connected");
         let error = poll_fn(|cx| self.poll(cx)).await;
-        self.refuse_the_rest(&error);
+        let refusal = self.end(&error);
         match error.kind() {
-            ErrorKind::Closed => {
-                debug!("closed");
-                self.driver.shutdown().await;
-            }
+            ErrorKind::Closed => debug!("closed"),
             _ => debug!(error = %format_args!("{error:#}"), "lost"),
         }
+        let Self { driver, mut commands, .. } = self;
+        if matches!(error.kind(), ErrorKind::Closed) {
+            let mut shutdown = pin!(driver.shutdown());
+            poll_fn(|cx| {
+                let _more_may_come = refuse_calls(&mut commands, &refusal, cx);
+                shutdown.as_mut().poll(cx)
+            })
+            .await;
+        }
+        commands.close();
+        // To the last: a handle may be about to put in what it has a place for.
+        poll_fn(|cx| refuse_calls(&mut commands, &refusal, cx)).await;
     }
 
     /// Until nothing happens any more: take calls, write, read, look at the time, hand out answers.
@@ -176,8 +186,7 @@ impl Task {
     }
 
     fn close(&mut self) {
-        let _first = self.shared.end.set(Error::new(ErrorKind::Closed).with_broker(&self.shared.address));
-        self.shared.slots.close();
+        self.end(&Error::new(ErrorKind::Closed));
         self.driver.session.handle_close(Instant::now().into_std());
     }
 
@@ -202,6 +211,10 @@ impl Task {
                     token.tell(Err(error.with_broker(&self.shared.address)));
                 }
             }
+            Event::Closing { error } => {
+                debug!(error = %format_args!("{error:#}"), "the session's lifetime is over");
+                self.end(&error);
+            }
             Event::Closed { error } => return Some(error.with_broker(&self.shared.address)),
             Event::Reauthenticated => debug!("authenticated anew"),
             Event::Throttled { request, pause } => debug!(api = %request.api_key, ?pause, "throttled"),
@@ -211,21 +224,27 @@ impl Task {
         None
     }
 
-    /// Lets the handles know why, and answers the calls that never reached the session.
-    fn refuse_the_rest(&mut self, error: &Error) {
+    /// Lets the handles know that there will be no more calls, and why. Returns what such a call gets.
+    fn end(&self, error: &Error) -> Error {
         let error = match error.kind() {
             ErrorKind::Closed | ErrorKind::ConnectionLost => error.clone(),
-            _ => Error::new(ErrorKind::ConnectionLost).with_source(error.clone()).with_broker(&self.shared.address),
+            _ => Error::new(ErrorKind::ConnectionLost).with_source(error.clone()),
         };
-        let error = error.with_unsent();
+        let error = error.with_broker(&self.shared.address).with_unsent();
         let _first = self.shared.end.set(error.clone());
         self.shared.slots.close();
-        while let Ok(command) = self.commands.try_recv() {
-            if let Command::Call(mut call) = command {
-                call.token.tell(Err(error.clone()));
-            }
+        error
+    }
+}
+
+/// Answers the calls that never reached the session; ready when there will be no others.
+fn refuse_calls(commands: &mut mpsc::Receiver<Command>, error: &Error, cx: &mut Context<'_>) -> Poll<()> {
+    while let Some(command) = ready!(commands.poll_recv(cx)) {
+        if let Command::Call(Call { request, mut token, .. }) = command {
+            token.tell(Err(error.clone().with_api(request.api_key, request.version)));
         }
     }
+    Poll::Ready(())
 }
 
 /// When to authenticate anew, in thousandths of a session's lifetime; somewhere between, so that connections that were

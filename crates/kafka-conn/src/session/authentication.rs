@@ -3,7 +3,7 @@
 //!
 //! Sans-IO.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
@@ -31,6 +31,8 @@ pub(super) struct Authentication {
     /// What the mechanism says first, where that is known before it is its turn.
     first: Option<Secret>,
     rounds: u32,
+    /// When our last message was sent: the broker counts the session's lifetime from when it came.
+    spoke_at: Option<Instant>,
     lifetime: Duration,
 }
 
@@ -69,7 +71,7 @@ impl Authentication {
         let request = RawRequest { api_key: handshake, version, body: body(&request, version)?.into() };
         let version = versions.negotiate(authenticate).map_err(unsupported(authenticate))?;
         let (mechanism, lifetime) = (mechanism.clone(), Duration::ZERO);
-        Ok((Self { mechanism, version, turn: Turn::Choosing, first, rounds: 0, lifetime }, request))
+        Ok((Self { mechanism, version, turn: Turn::Choosing, first, rounds: 0, spoke_at: None, lifetime }, request))
     }
 
     /// What a close would interrupt.
@@ -81,13 +83,13 @@ impl Authentication {
     }
 
     /// Takes the answer to what was asked last.
-    pub(super) fn handle_answer(&mut self, body: Bytes) -> Result<Next> {
+    pub(super) fn handle_answer(&mut self, now: Instant, body: Bytes) -> Result<Next> {
         match self.turn {
             Turn::Choosing => {
                 self.handle_choice(body).map_err(|error| error.with_api(ApiKey::SASL_HANDSHAKE, 1))?;
                 self.turn = Turn::Ours;
                 match self.first.take() {
-                    Some(first) => self.handle_message(first).map(Next::Ask),
+                    Some(first) => self.handle_message(now, first).map(Next::Ask),
                     None => Ok(Next::Wait),
                 }
             }
@@ -109,13 +111,14 @@ impl Authentication {
     }
 
     /// Takes what our mechanism says, when it is its turn.
-    pub(super) fn handle_message(&mut self, message: Secret) -> Result<RawRequest> {
+    pub(super) fn handle_message(&mut self, now: Instant, message: Secret) -> Result<RawRequest> {
         debug_assert_eq!(self.turn, Turn::Ours, "a message out of turn");
         self.rounds += 1;
         if self.rounds > MAX_ROUNDS {
             return Err(Error::new(ErrorKind::InvalidChallenge { mechanism: self.mechanism.clone() }));
         }
         self.turn = Turn::Theirs;
+        self.spoke_at = Some(now);
         let request = SaslAuthenticateRequest { auth_bytes: message.into_bytes(), ..Default::default() };
         let mut body = body(&request, self.version)?;
         // In memory that is wiped, and that nobody copies from on its way out.
@@ -128,10 +131,10 @@ impl Authentication {
         })
     }
 
-    /// Takes that our mechanism has all it needs; returns the session's lifetime, 0 for no end.
-    pub(super) fn finish(&self) -> Result<Duration> {
-        match self.turn {
-            Turn::Ours if self.rounds > 0 => Ok(self.lifetime),
+    /// Takes that our mechanism has all it needs; returns since when the session lasts, and its lifetime, 0 for no end.
+    pub(super) fn finish(&self) -> Result<(Instant, Duration)> {
+        match (self.turn, self.spoke_at) {
+            (Turn::Ours, Some(began)) => Ok((began, self.lifetime)),
             // The broker has not said that it agrees.
             _ => Err(Error::new(ErrorKind::InvalidChallenge { mechanism: self.mechanism.clone() })),
         }

@@ -31,8 +31,7 @@ pub struct SessionConfig {
 pub struct SaslConfig {
     /// The mechanism's name.
     pub mechanism: SmolStr,
-    /// How long authenticating anew may take, from where credentials are asked for to where they are sent, and from there
-    /// to the end.
+    /// How long authenticating anew may take: the mechanism, before it is asked again, and then the broker.
     pub timeout: Duration,
     /// After how many thousandths of the session's lifetime to authenticate anew; not the same for each session, lest
     /// all come at once.
@@ -118,9 +117,16 @@ pub enum Event<T> {
         /// Why.
         error: Error,
     },
+    /// The broker takes no more calls, as the session's lifetime is over (KIP-368) and there is nothing to authenticate
+    /// anew with. What is in flight is still answered.
+    Closing {
+        /// Why.
+        error: Error,
+    },
     /// The session is over, and this is its last event but for the refusals of calls that are made nevertheless.
     Closed {
-        /// Why; [`Closed`](crate::ErrorKind::Closed) after [`Session::handle_close`].
+        /// Why; [`Closed`](crate::ErrorKind::Closed) after [`Session::handle_close`], the same as of
+        /// [`Closing`](Self::Closing) after that.
         ///
         /// [`Session::handle_close`]: super::Session::handle_close
         error: Error,

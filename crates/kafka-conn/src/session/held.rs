@@ -25,6 +25,11 @@ impl<T> Held<T> {
         self.paused_until.is_some_and(|until| until > now)
     }
 
+    /// When the pause is over: now, where there is none.
+    pub(super) fn resumes_at(&self, now: Instant) -> Instant {
+        self.paused_until.map_or(now, |until| until.max(now))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.calls.is_empty()
     }

@@ -94,6 +94,8 @@ enum State {
     Closing {
         /// When nobody waits any more for what is still unanswered.
         until: Instant,
+        /// What it ends with: [`ErrorKind::Closed`], or why it could not go on.
+        cause: Error,
     },
     Closed,
 }
@@ -134,7 +136,7 @@ impl<T> Session<T> {
         }
         let call = Call { request, expect, deadline, token };
         // Who came before goes first.
-        if self.renewal.holds_calls() || self.held.is_paused(now) || !self.held.is_empty() {
+        if self.renewal.holds_calls(now) || self.held.is_paused(now) || !self.held.is_empty() {
             self.held.push(now, call);
             return self.release(now);
         }
@@ -225,8 +227,12 @@ impl<T> Session<T> {
         self.release(now);
         self.handle_renewal_timeout(now);
         // Whoever was just found late is told so first, and has to have a slot for that.
-        if self.events.len() == told && self.closing_until().is_some_and(|until| until <= now) {
-            self.fail(Error::new(ErrorKind::Closed));
+        if self.events.len() == told
+            && let State::Closing { until, cause } = &self.state
+            && *until <= now
+        {
+            let cause = cause.clone();
+            self.fail(cause);
         }
         self.close_if_drained();
     }
@@ -239,7 +245,7 @@ impl<T> Session<T> {
             State::Ready => {
                 let until = self.in_flight.last_deadline().max(self.outbox.last_deadline());
                 let until = until.max(self.held.last_deadline()).unwrap_or(now);
-                self.state = State::Closing { until };
+                self.state = State::Closing { until, cause: Error::new(ErrorKind::Closed) };
                 self.stop_renewing(now);
                 self.close_if_drained();
             }
@@ -282,10 +288,11 @@ impl<T> Session<T> {
 
     /// A call that is late before it is made must not be written: as the oldest in flight it would end the connection.
     fn check_call(&self, now: Instant, deadline: Instant) -> Result<()> {
-        match self.state {
+        match &self.state {
             State::Ready if deadline > now => Ok(()),
             State::Ready => Err(Error::new(ErrorKind::Timeout { step: Step::Call, after: None })),
-            State::Handshake { .. } | State::Authenticating { .. } | State::Closing { .. } | State::Closed => {
+            State::Closing { cause, .. } => Err(lost_by(cause)),
+            State::Handshake { .. } | State::Authenticating { .. } | State::Closed => {
                 Err(Error::new(ErrorKind::Closed))
             }
         }
@@ -293,7 +300,7 @@ impl<T> Session<T> {
 
     /// Sends what was held, as far as it may go by now.
     fn release(&mut self, now: Instant) {
-        while !self.renewal.holds_calls() && !self.held.is_paused(now) {
+        while !self.renewal.holds_calls(now) && !self.held.is_paused(now) {
             let Some((_, call)) = self.held.pop() else { return };
             self.send(now, call);
         }
@@ -394,7 +401,7 @@ impl<T> Session<T> {
                 Next::Done(versions) => self.handle_negotiated(now, versions)?,
             }
         } else if let Some((authentication, deadline)) = self.authentication() {
-            let next = authentication.handle_answer(body);
+            let next = authentication.handle_answer(now, body);
             let next = next.map_err(|error| error.with_api(request.api_key, request.version))?;
             self.handle_next(now, deadline, next);
         }
@@ -433,14 +440,17 @@ impl<T> Session<T> {
 
     fn closing_until(&self) -> Option<Instant> {
         match self.state {
-            State::Closing { until } => Some(until),
+            State::Closing { until, .. } => Some(until),
             State::Handshake { .. } | State::Authenticating { .. } | State::Ready | State::Closed => None,
         }
     }
 
     fn close_if_drained(&mut self) {
-        if matches!(self.state, State::Closing { .. }) && self.is_drained() {
-            self.fail(Error::new(ErrorKind::Closed));
+        if let State::Closing { cause, .. } = &self.state
+            && self.is_drained()
+        {
+            let cause = cause.clone();
+            self.fail(cause);
         }
     }
 
@@ -464,11 +474,7 @@ impl<T> Session<T> {
         }
         self.state = State::Closed;
         self.renewal = Renewal::Never;
-        let others = if matches!(error.kind(), ErrorKind::Closed | ErrorKind::ConnectionLost) {
-            error.clone()
-        } else {
-            Error::new(ErrorKind::ConnectionLost).with_source(error.clone())
-        };
+        let others = lost_by(&error);
         let mut next = error.clone();
         let written = self.outbox.written();
         for slot in self.in_flight.drain() {
@@ -484,11 +490,23 @@ impl<T> Session<T> {
             let error = if unanswered.start >= written { error.with_unsent() } else { error };
             self.events.push_back(Event::Failed { token: unanswered.token, error });
         }
+        self.refuse_held(&others);
+        self.events.push_back(Event::Closed { error });
+    }
+
+    fn refuse_held(&mut self, error: &Error) {
         for Call { request, token, .. } in self.held.drain() {
-            let error = others.clone().with_api(request.api_key, request.version).with_unsent();
+            let error = error.clone().with_api(request.api_key, request.version).with_unsent();
             self.events.push_back(Event::Failed { token, error });
         }
-        self.events.push_back(Event::Closed { error });
+    }
+}
+
+/// What a session that ends by `error` is to calls that have no part in it.
+fn lost_by(error: &Error) -> Error {
+    match error.kind() {
+        ErrorKind::Closed | ErrorKind::ConnectionLost => error.clone(),
+        _ => Error::new(ErrorKind::ConnectionLost).with_source(error.clone()),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use kafka_protocol::versions::BrokerVersions;
 
 use super::authentication::{Authentication, Next};
-use super::{Event, Session, State};
+use super::{Event, Session, State, lost_by};
 use crate::deadline::later;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::sasl::Reply;
@@ -19,8 +19,12 @@ use crate::secret::Secret;
 ///
 /// ```text
 ///  Scheduled ── time ──► Preparing ── first message ──► Draining ── all answered ──► Running ──► Scheduled
-///              (calls go on)                           (calls wait)
+///      ▲                     │ ▲                       (calls wait)                (calls wait)
+///      └── no credentials ───┤ └─ too slow: asked anew
+///                            └─ no time left ──► Failed ── the session ends ──► no more calls
 /// ```
+///
+/// Whatever the state, calls wait from the session's end on: a broker cuts the connection on which it gets one.
 #[derive(Debug)]
 pub(super) enum Renewal {
     /// The session has no end, or is ending anyway.
@@ -38,25 +42,43 @@ pub(super) enum Renewal {
     /// What is in flight is waited for; each has its deadline.
     Draining {
         message: Secret,
+        ends: Instant,
     },
     Running {
         authentication: Authentication,
         until: Instant,
     },
+    /// There is nothing to authenticate with, but the session is not over yet.
+    Failed {
+        error: Error,
+        ends: Instant,
+    },
 }
 
 impl Renewal {
-    fn schedule(now: Instant, lifetime: Duration, permille: u16) -> Self {
+    /// For a session that is `lifetime` long since `began`.
+    fn schedule(now: Instant, began: Instant, lifetime: Duration, permille: u16) -> Self {
         if lifetime.is_zero() {
             return Self::Never;
         }
         let share = lifetime.saturating_mul(u32::from(permille.min(1000))) / 1000;
-        Self::Scheduled { at: later(now, share.max(MIN_INTERVAL)), ends: later(now, lifetime) }
+        Self::Scheduled { at: later(began, share).max(later(now, MIN_INTERVAL)), ends: later(began, lifetime) }
     }
 
     /// Whether calls have to wait.
-    pub(super) fn holds_calls(&self) -> bool {
-        matches!(self, Self::Draining { .. } | Self::Running { .. })
+    pub(super) fn holds_calls(&self, now: Instant) -> bool {
+        matches!(self, Self::Draining { .. } | Self::Running { .. }) || self.has_ended(now)
+    }
+
+    /// Whether the broker would cut the connection on which it got a call now.
+    fn has_ended(&self, now: Instant) -> bool {
+        match self {
+            Self::Never | Self::Running { .. } => false,
+            Self::Scheduled { ends, .. }
+            | Self::Preparing { ends, .. }
+            | Self::Draining { ends, .. }
+            | Self::Failed { ends, .. } => *ends <= now,
+        }
     }
 
     pub(super) fn timeout(&self) -> Option<Instant> {
@@ -64,6 +86,7 @@ impl Renewal {
             Self::Never | Self::Draining { .. } => None,
             Self::Scheduled { at, .. } => Some(*at),
             Self::Preparing { until, .. } | Self::Running { until, .. } => Some(*until),
+            Self::Failed { ends, .. } => Some(*ends),
         }
     }
 }
@@ -75,7 +98,10 @@ impl<T> Session<T> {
         let result = match (&self.state, &self.renewal) {
             (State::Closed, _) => Ok(()),
             // An old one, from before a close.
-            (State::Ready | State::Closing { .. }, Renewal::Never | Renewal::Scheduled { .. }) => Ok(()),
+            (
+                State::Ready | State::Closing { .. },
+                Renewal::Never | Renewal::Scheduled { .. } | Renewal::Failed { .. },
+            ) => Ok(()),
             (_, Renewal::Preparing { ends, .. }) => self.handle_prepared(now, *ends, reply),
             _ => reply.and_then(|reply| self.handle_reply(now, reply)),
         };
@@ -120,20 +146,25 @@ impl<T> Session<T> {
         Ok(())
     }
 
-    /// Asks the mechanism when it is time; ends the session where authenticating takes too long.
+    /// Asks the mechanism when it is time, and anew where it is too slow; ends the session where authenticating takes
+    /// too long.
     pub(super) fn handle_renewal_timeout(&mut self, now: Instant) {
         if self.renewal.timeout().is_none_or(|at| at > now) {
             return;
         }
+        let too_slow = || Error::new(ErrorKind::Timeout { step: Step::Authentication, after: None });
         match self.renewal {
-            Renewal::Scheduled { ends, .. } => {
+            Renewal::Never | Renewal::Draining { .. } => {}
+            Renewal::Preparing { ends, .. } if ends <= now => self.expire(now, too_slow()),
+            Renewal::Scheduled { ends, .. } | Renewal::Preparing { ends, .. } => {
                 let timeout = self.config.sasl.as_ref().map_or(Duration::ZERO, |sasl| sasl.timeout);
-                self.renewal = Renewal::Preparing { until: later(now, timeout), ends };
+                self.renewal = Renewal::Preparing { until: later(now, timeout.max(MIN_PAUSE)), ends };
                 self.events.push_back(Event::Authenticate);
             }
-            Renewal::Never | Renewal::Draining { .. } => {}
-            Renewal::Preparing { .. } | Renewal::Running { .. } => {
-                self.fail(Error::new(ErrorKind::Timeout { step: Step::Authentication, after: None }));
+            Renewal::Running { .. } => self.fail(too_slow()),
+            Renewal::Failed { ref error, .. } => {
+                let error = error.clone();
+                self.expire(now, error);
             }
         }
     }
@@ -146,19 +177,21 @@ impl<T> Session<T> {
         let (Some(sasl), Some(versions)) = (&self.config.sasl, &self.versions) else {
             return Ok(());
         };
-        let Renewal::Draining { message } = std::mem::replace(&mut self.renewal, Renewal::Never) else {
+        let Renewal::Draining { message, .. } = std::mem::replace(&mut self.renewal, Renewal::Never) else {
             return Ok(());
         };
-        let until = later(now, sasl.timeout);
+        // A broker that pauses us does not even read before the pause is over.
+        let until = later(self.held.resumes_at(now), sasl.timeout);
         let (authentication, request) = Authentication::start(&sasl.mechanism, versions, Some(message))?;
         self.renewal = Renewal::Running { authentication, until };
         self.ask(now, until, request);
         Ok(())
     }
 
-    /// A close while the session is to be renewed: what is held goes out first, as far as it may.
+    /// A close while the session is to be renewed: what is held goes out first, as far as it may. After the session's
+    /// end that takes a new one.
     pub(super) fn stop_renewing(&mut self, now: Instant) {
-        if !matches!(self.renewal, Renewal::Running { .. }) {
+        if !matches!(self.renewal, Renewal::Running { .. }) && !self.renewal.has_ended(now) {
             self.renewal = Renewal::Never;
             self.release(now);
         }
@@ -166,21 +199,36 @@ impl<T> Session<T> {
 
     /// The mechanism's first message, ahead of time. Where it has none, it is asked again while there is time.
     fn handle_prepared(&mut self, now: Instant, ends: Instant, reply: Result<Reply>) -> Result<()> {
-        match reply {
+        let error = match reply {
             Ok(Reply::Message(message)) => {
-                self.renewal = Renewal::Draining { message };
-                self.renew_if_drained(now)
+                self.renewal = Renewal::Draining { message, ends };
+                return self.renew_if_drained(now);
             }
-            Ok(Reply::Done) => Err(self.out_of_turn()),
-            Err(error) => {
-                let at = later(now, (ends.saturating_duration_since(now) / 4).max(MIN_PAUSE));
-                if !error.is_retriable() || at >= ends {
-                    return Err(error);
-                }
-                self.renewal = Renewal::Scheduled { at, ends };
-                Ok(())
-            }
+            Ok(Reply::Done) => self.out_of_turn(),
+            Err(error) => error,
+        };
+        let at = later(now, (ends.saturating_duration_since(now) / 4).max(MIN_PAUSE));
+        self.renewal = if error.is_retriable() && at < ends {
+            Renewal::Scheduled { at, ends }
+        } else {
+            Renewal::Failed { error, ends }
+        };
+        // At once, where the session is over.
+        self.handle_renewal_timeout(now);
+        Ok(())
+    }
+
+    /// The session has ended, and there is no other: calls that wait were never sent, nor will others be. What is in
+    /// flight came in time, and is answered.
+    fn expire(&mut self, now: Instant, error: Error) {
+        self.renewal = Renewal::Never;
+        self.refuse_held(&lost_by(&error));
+        if matches!(self.state, State::Ready) {
+            let until = self.in_flight.last_deadline().max(self.outbox.last_deadline()).unwrap_or(now);
+            self.state = State::Closing { until, cause: error.clone() };
+            self.events.push_back(Event::Closing { error });
         }
+        self.close_if_drained();
     }
 
     fn handle_reply(&mut self, now: Instant, reply: Reply) -> Result<()> {
@@ -199,24 +247,24 @@ impl<T> Session<T> {
         match reply {
             Reply::Message(message) => {
                 if let Some(message) = authentication.handle_early(message) {
-                    let request = authentication.handle_message(message)?;
+                    let request = authentication.handle_message(now, message)?;
                     self.ask(now, deadline, request);
                 }
                 Ok(())
             }
             Reply::Done => {
-                let lifetime = authentication.finish()?;
-                self.authenticated(now, lifetime);
+                let (began, lifetime) = authentication.finish()?;
+                self.authenticated(now, began, lifetime);
                 Ok(())
             }
         }
     }
 
-    fn authenticated(&mut self, now: Instant, lifetime: Duration) {
+    fn authenticated(&mut self, now: Instant, began: Instant, lifetime: Duration) {
         let permille = self.config.sasl.as_ref().map_or(0, |sasl| sasl.permille);
         self.renewal = match self.state {
             State::Closing { .. } => Renewal::Never,
-            _ => Renewal::schedule(now, lifetime, permille),
+            _ => Renewal::schedule(now, began, lifetime, permille),
         };
         match &self.state {
             State::Authenticating { versions, .. } => {

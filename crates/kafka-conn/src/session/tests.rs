@@ -134,6 +134,7 @@ fn tell(event: Event<&'static str>) -> String {
         Event::Sent { token } => format!("sent {token}"),
         Event::Late { request, error } => format!("late {}: {}", request.correlation_id, error_text(&error)),
         Event::Failed { token, error } => format!("failed {token}: {}", error_text(&error)),
+        Event::Closing { error } => format!("closing: {}", error_text(&error)),
         Event::Closed { error } => format!("closed: {}", error_text(&error)),
     }
 }

@@ -355,15 +355,122 @@ fn a_provider_that_fails_is_asked_again_while_there_is_time() {
     script.expect(&["authenticate"]);
     script.at(9_950);
     script.give_up(SaslError::Credentials("still away".into()));
-    script.expect(&["closed: NoCredentials"]);
+    // No time for another attempt, but there still is a session.
+    script.expect(&[]);
+    script.call("b", 30_000);
+    let [request] = script.recv();
+    script.at(10_000);
+    script.expect(&["closing: NoCredentials"]);
+    script.answer(request.id);
+    script.expect(&["answered b", "closed: NoCredentials"]);
 }
 
 #[test]
-fn a_provider_that_hangs_ends_the_session() {
+fn a_provider_that_hangs_is_asked_again_and_ends_no_session_before_its_time() {
+    let mut script = Script::authenticated(30_000);
+    script.at(27_000);
+    script.expect(&["authenticate"]);
+    script.call("a", 30_000);
+    let [request] = script.recv();
+    script.answer(request.id);
+    script.at(27_000 + AUTH_MS);
+    script.expect(&["answered a", "authenticate"]);
+    script.call("b", 30_000);
+    let [request] = script.recv();
+    // It ends while the provider is asked for the last time.
+    script.at(30_000);
+    script.call("c", 30_000);
+    script.call("d", 500);
+    let [] = script.recv();
+    script.at(30_500);
+    script.expect(&["failed d: Timeout unsent"]);
+    script.at(27_000 + 2 * AUTH_MS);
+    script.expect(&["failed c: ConnectionLost unsent", "closing: Timeout"]);
+    script.call("e", 30_000);
+    script.expect(&["failed e: ConnectionLost unsent"]);
+    script.answer(request.id);
+    script.expect(&["answered b", "closed: Timeout"]);
+}
+
+#[test]
+fn no_call_goes_out_after_the_sessions_end() {
     let mut script = Script::authenticated(10_000);
     script.at(9_000);
     script.expect(&["authenticate"]);
-    script.at(9_000 + AUTH_MS);
+    script.at(9_999);
+    script.call("in time", 30_000);
+    let [request] = script.recv();
+    script.at(10_000);
+    script.call("too late", 30_000);
+    let [] = script.recv();
+    script.answer(request.id);
+    script.expect(&["answered in time"]);
+    let [] = script.recv();
+    // The provider was slow, but there.
+    script.at(10_500);
+    script.say("again");
+    script.renew(5, 10_000);
+    let [request] = script.recv();
+    script.answer(request.id);
+    script.expect(&["answered too late"]);
+}
+
+#[test]
+fn the_session_lasts_from_when_the_broker_could_have_agreed() {
+    let mut script = Script::authenticated(10_000);
+    script.at(9_000);
+    script.expect(&["authenticate"]);
+    script.say("again");
+    script.agree_on_mechanism(4);
+    let message = script.recv_message("again", 5);
+    // The broker is slow to answer, or the network is.
+    script.at(10_900);
+    script.challenge(message, "", 3_000);
+    script.expect(&[r#"challenge b"""#]);
+    script.done();
+    script.expect(&["reauthenticated"]);
+    script.at(11_949);
+    script.expect(&[]);
+    script.at(11_950);
+    script.expect(&["authenticate"]);
+    script.at(12_000);
+    script.call("a", 30_000);
+    let [] = script.recv();
+}
+
+#[test]
+fn a_pause_does_not_count_as_time_to_authenticate_anew() {
+    let mut script = Script::authenticated(10_000);
+    script.at(8_900);
+    script.call("a", 30_000);
+    let [request] = script.recv();
+    script.at(9_000);
+    script.expect(&["authenticate"]);
+    script.say("again");
+    // Until then the broker reads nothing from us.
+    script.send(request.id, 3, 12, &MetadataResponse { throttle_time_ms: 5_000, ..MetadataResponse::default() });
+    script.expect(&["throttled 5s", "answered a"]);
+    script.recv_handshake(5);
+    script.at(14_000);
+    script.expect(&[]);
+    script.send(5, 17, 1, &SaslHandshakeResponse::default());
+    let message = script.recv_message("again", 6);
+    script.at(15_999);
+    script.challenge(message, "", 10_000);
+    script.expect(&[r#"challenge b"""#]);
+    script.done();
+    script.expect(&["reauthenticated"]);
+
+    let mut script = Script::authenticated(10_000);
+    script.call("a", 30_000);
+    let [request] = script.recv();
+    script.send(request.id, 3, 12, &MetadataResponse { throttle_time_ms: 9_500, ..MetadataResponse::default() });
+    script.expect(&["throttled 9.5s", "answered a"]);
+    script.at(9_000);
+    script.expect(&["authenticate"]);
+    script.say("again");
+    script.recv_handshake(5);
+    script.at(9_500 + AUTH_MS);
     script.expect(&["closed: Timeout"]);
 }
 
@@ -409,6 +516,29 @@ fn close_before_authenticating_anew_does_not() {
     script.answer(request.id);
     script.answer(held.id);
     script.expect(&["answered a", "answered b", "closed: Closed"]);
+}
+
+#[test]
+fn close_after_the_sessions_end_serves_who_waits() {
+    for provider_fails in [false, true] {
+        let mut script = Script::authenticated(10_000);
+        script.at(9_000);
+        script.expect(&["authenticate"]);
+        script.at(10_000);
+        script.call("a", 30_000);
+        script.session.handle_close(script.now);
+        let [] = script.recv();
+        if provider_fails {
+            script.give_up(SaslError::Credentials("none".into()));
+            script.expect(&["failed a: ConnectionLost unsent", "closed: Closed"]);
+        } else {
+            script.say("again");
+            script.renew(4, 10_000);
+            let [request] = script.recv();
+            script.answer(request.id);
+            script.expect(&["answered a", "closed: Closed"]);
+        }
+    }
 }
 
 #[test]
