@@ -210,14 +210,18 @@ impl Connection {
     async fn start(&self, request: RawRequest, options: &CallOptions, expect: Expect) -> Result<PendingResponse> {
         let timeout = options.timeout.unwrap_or(self.shared.call_timeout);
         let deadline = later(Instant::now().into_std(), timeout);
-        let version = request.version;
-        let context =
-            |error: Error| error.with_broker(&self.shared.address).with_api(request.api_key, version).with_unsent();
+        let (api, version) = (request.api_key, request.version);
+        let context = |error: Error| error.with_broker(&self.shared.address).with_api(api, version).with_unsent();
         let slot = self.slot(deadline.into(), timeout).await.map_err(context)?;
-        // Who has a slot finds room in the channel, so this does not wait.
-        let room = self.commands.reserve().await.map_err(|_| context(self.shared.error()))?;
+        self.queue(Call { request, expect, deadline, token: slot }).await.map_err(context)
+    }
+
+    /// Hands a call with its slot to the task. Who has a slot finds room in the channel, so this does not wait.
+    async fn queue(&self, call: Call<OwnedSemaphorePermit>) -> Result<PendingResponse> {
+        let Call { request, expect, deadline, token: slot } = call;
+        let room = self.commands.reserve().await.map_err(|_| self.shared.error())?;
         let (sender, answer) = oneshot::channel();
-        let (api, meter) = (request.api_key, self.shared.meter.clone());
+        let (api, version, meter) = (request.api_key, request.version, self.shared.meter.clone());
         meter.requested(api);
         let token = Reply { sender: Some(sender), api, since: Instant::now(), meter, _slot: slot };
         room.send(Command::Call(Call { request, expect, deadline, token }));
@@ -271,3 +275,84 @@ impl fmt::Debug for PendingResponse {
 
 /// Bytes that most requests fit in.
 const FIRST_GUESS: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use async_trait::async_trait;
+    use kafka_protocol::messages::api_versions::ApiVersionsResponse;
+    use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+
+    use super::*;
+    use crate::connector::{ConnectOptions, Connector, Stream};
+    use crate::dialer::Dialer;
+
+    /// A broker that says which versions it speaks, reads whatever comes, and never confirms the end of a stream.
+    #[derive(Debug)]
+    struct SlowToClose;
+
+    #[async_trait]
+    impl Connector for SlowToClose {
+        async fn connect(&self, _: &BrokerAddress, _: &ConnectOptions) -> Result<Box<dyn Stream>> {
+            let (client, mut broker) = duplex(64 << 10);
+            tokio::spawn(async move {
+                let mut answer = BytesMut::new();
+                ApiVersionsResponse::default().encode(4, &mut answer).unwrap();
+                let mut id = [0; 12];
+                broker.read_exact(&mut id).await.unwrap();
+                broker.write_u32(4 + u32::try_from(answer.len()).unwrap()).await.unwrap();
+                broker.write_all(&id[8..]).await.unwrap();
+                broker.write_all(&answer).await.unwrap();
+                let _read_to_the_end = broker.read_to_end(&mut Vec::new()).await;
+            });
+            Ok(Box::new(NeverShut(client)))
+        }
+    }
+
+    struct NeverShut(DuplexStream);
+
+    impl AsyncRead for NeverShut {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buffer)
+        }
+    }
+
+    impl AsyncWrite for NeverShut {
+        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_write(cx, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(cx)
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    /// It had its place among the calls in flight before the end, and reaches the task after it.
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_races_a_close_fails_at_once_and_was_never_sent() {
+        let dialer = Dialer { connector: Arc::new(SlowToClose), ..Dialer::default() };
+        let connection = dialer.dial("broker").await.unwrap();
+        let before = Instant::now();
+        let slot = connection.slot(before, Duration::ZERO).await.unwrap();
+        let closing = tokio::spawn({
+            let connection = connection.clone();
+            async move { connection.close().await }
+        });
+        while !connection.is_closed() {
+            tokio::task::yield_now().await;
+        }
+        let request = RawRequest { api_key: ApiKey::METADATA, version: 12, body: BytesMut::new().into() };
+        let deadline = later(before.into_std(), connection.call_timeout());
+        let call = Call { request, expect: Expect::Answer, deadline, token: slot };
+        let error = connection.queue(call).await.unwrap().await.unwrap_err();
+        assert_eq!((before.elapsed(), error.kind()), (Duration::ZERO, &ErrorKind::Closed));
+        assert!(error.is_unsent() && error.context().api.is_some(), "{error}");
+        closing.await.unwrap();
+        assert_eq!(before.elapsed(), Duration::from_secs(1), "the end of the stream is waited for, but not for ever");
+    }
+}
