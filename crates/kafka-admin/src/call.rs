@@ -36,7 +36,7 @@ impl<'a> Attempts<'a> {
         max_version: Option<i16>,
     ) -> Result<R::Response> {
         let timeout = self.left().saturating_add(self.transport.config().dialer.call_timeout);
-        let options = CallOptions { timeout: Some(timeout), max_version };
+        let options = CallOptions { timeout: Some(timeout), max_version, ..CallOptions::default() };
         Ok(self.transport.call_with(request, route, options).await?)
     }
 

@@ -18,6 +18,9 @@ pub struct CallOptions {
     pub timeout: Option<Duration>,
     /// The newest version to use, where newer ones mean something that the caller does not handle. Default: no limit.
     pub max_version: Option<i16>,
+    /// The oldest version to use, where older ones would mean something else: a broker without it is not asked, and the
+    /// call fails with [`VersionUnsupported`](crate::ErrorKind::VersionUnsupported). Default: no limit.
+    pub min_version: Option<i16>,
 }
 
 /// A request that the caller encoded.

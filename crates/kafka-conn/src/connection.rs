@@ -86,7 +86,7 @@ impl Connection {
         self.call_with(request, CallOptions::default()).await
     }
 
-    /// [`call`](Self::call) with a timeout or a cap on the version.
+    /// [`call`](Self::call) with a timeout or limits to the version.
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -145,11 +145,14 @@ impl Connection {
     /// # Errors
     /// [`VersionUnsupported`](ErrorKind::VersionUnsupported) where there is none.
     pub fn version_for<R: Request>(&self, max: Option<i16>) -> Result<i16> {
-        let api = ApiKey(R::TYPE.key.unwrap_or(-1));
+        self.negotiate(ApiKey(R::TYPE.key.unwrap_or(-1)), None, max)
+    }
+
+    fn negotiate(&self, api: ApiKey, min: Option<i16>, max: Option<i16>) -> Result<i16> {
         let versions = &self.shared.versions;
-        let picked = versions.negotiate(api).and_then(|newest| match max {
-            Some(max) if max < newest => versions.negotiate_within(api, Versions::new(0, max)),
-            _ => Ok(newest),
+        let picked = versions.negotiate(api).and_then(|newest| {
+            let (min, max) = (min.unwrap_or(0), max.filter(|max| *max < newest));
+            versions.negotiate_within(api, Versions::new(min, max.unwrap_or_else(|| newest.max(min))))
         });
         picked.map_err(|error| {
             let kind = ErrorKind::VersionUnsupported { api };
@@ -198,8 +201,8 @@ impl Connection {
     }
 
     fn encode<R: Request>(&self, request: &R, options: &CallOptions) -> Result<RawRequest> {
-        let version = self.version_for::<R>(options.max_version)?;
         let api_key = ApiKey(R::TYPE.key.unwrap_or(-1));
+        let version = self.negotiate(api_key, options.min_version, options.max_version)?;
         let mut body = BytesMut::with_capacity(FIRST_GUESS);
         request
             .encode(version, &mut body)

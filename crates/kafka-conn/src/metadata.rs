@@ -133,7 +133,7 @@ impl Task {
             None => self.refreshes.recv().await,
             Some(at) => {
                 let due = match &mut self.retries {
-                    None => after(at, self.config.metadata_ttl),
+                    None => after(at, self.config.metadata_ttl.max(MIN_TTL)),
                     Some(pauses) => after(Instant::now(), pauses.next_pause()),
                 };
                 match timeout_at(due, self.refreshes.recv()).await {
@@ -308,5 +308,7 @@ fn share(deadline: Instant, attempts: usize) -> Instant {
 
 /// Wishes that wait for the next request.
 const MAX_WAITING: usize = 1024;
+/// A snapshot is fetched no more often than this for its age alone.
+const MIN_TTL: Duration = Duration::from_millis(100);
 /// Known brokers that are asked before the bootstrap addresses get their turn.
 const MAX_KNOWN: usize = 10;

@@ -71,7 +71,8 @@ impl<T: RoundTrip + ?Sized> RoundTrip for Arc<T> {
 pub struct SendOptions {
     /// The broker to send it to, whatever the table of routes says. Default: where it belongs.
     pub broker: Option<BrokerId>,
-    /// Timeout, for all attempts and brokers together, and cap on the version.
+    /// Timeout, for all attempts and brokers together, and limits to the version, which hold for each broker that is
+    /// asked.
     pub call: CallOptions,
 }
 

@@ -34,8 +34,8 @@ pub struct TransportConfig {
     pub bootstrap: Vec<BrokerAddress>,
     /// How connections are made; its `call_timeout` also bounds the waits here.
     pub dialer: Dialer,
-    /// How old the snapshot may become while topics are in use. Default 5 min (Java `metadata.max.age.ms`, kafka-go
-    /// `MetadataTTL`).
+    /// How old the snapshot may become while topics are in use. Less than 100 ms counts as 100 ms. Default 5 min (Java
+    /// `metadata.max.age.ms`, kafka-go `MetadataTTL`).
     pub metadata_ttl: Duration,
     /// How long a topic that nobody looks up stays in the snapshot. Default 5 min (`metadata.max.idle.ms`).
     pub topic_idle: Duration,
@@ -225,7 +225,7 @@ impl Transport {
         self.call_with(request, route, CallOptions::default()).await
     }
 
-    /// [`call`](Self::call) with a timeout or a cap on the version.
+    /// [`call`](Self::call) with a timeout or limits to the version.
     ///
     /// # Errors
     /// As [`call`](Self::call).

@@ -16,6 +16,9 @@ use kafka_protocol::messages::describe_configs::{
 };
 use kafka_protocol::messages::describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup};
 use kafka_protocol::messages::describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResponse};
+use kafka_protocol::messages::fetch::{
+    FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, PartitionData,
+};
 use kafka_protocol::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 use kafka_protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 use kafka_protocol::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
@@ -25,6 +28,10 @@ use kafka_protocol::messages::list_offsets::{
     ListOffsetsTopicResponse,
 };
 use kafka_protocol::messages::metadata::MetadataRequest;
+use kafka_protocol::messages::offset_fetch::{
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
+    OffsetFetchResponsePartition, OffsetFetchResponseTopic,
+};
 use kafka_protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use kafka_protocol::messages::sasl_handshake::SaslHandshakeRequest;
 use kafka_protocol::{AnyMessage, ApiKey, ErrorCode};
@@ -366,4 +373,91 @@ async fn a_round_trip_can_be_wrapped() {
     client.call(&offsets(&[("a", 3)])).await.unwrap();
     client.call(&MetadataRequest::default()).await.unwrap();
     assert_eq!(count.load(Ordering::SeqCst), 2, "requests are seen whole");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_broker_refuses_of_a_fetch_session_is_the_failure_of_its_partitions() {
+    let cluster = Cluster::new(&HOSTS);
+    cluster.set_topic("t", &[1, 2, 1]);
+    cluster.on(ApiKey::FETCH, |host, request| {
+        let asked: FetchRequest = request.decode();
+        if host == "one" {
+            let error_code = ErrorCode::INVALID_FETCH_SESSION_EPOCH.0;
+            return Reply::of(request, &FetchResponse { error_code, ..FetchResponse::default() });
+        }
+        let partition = |asked: &FetchPartition| PartitionData {
+            partition_index: asked.partition,
+            high_watermark: 7,
+            ..PartitionData::default()
+        };
+        let topic = |topic: &FetchTopic| FetchableTopicResponse {
+            topic: topic.topic.clone(),
+            partitions: topic.partitions.iter().map(partition).collect(),
+            ..FetchableTopicResponse::default()
+        };
+        let responses = asked.topics.iter().map(topic).collect();
+        Reply::of(request, &FetchResponse { responses, ..FetchResponse::default() })
+    });
+    let partition = |partition| FetchPartition { partition, ..FetchPartition::default() };
+    let partitions = (0..3).map(partition).collect();
+    let topics = vec![FetchTopic { topic: "t".into(), partitions, ..FetchTopic::default() }];
+    let request = FetchRequest { topics, ..FetchRequest::default() };
+    let (response, failures) = client(&cluster).await.send(&request).await.unwrap().into_parts();
+    let read: Vec<_> = response.responses[0].partitions.iter().map(|partition| partition.partition_index).collect();
+    assert_eq!(read, [1]);
+    let failed: Vec<_> = failures.iter().map(|failure| (failure.item.to_string(), failure.error.code())).collect();
+    let code = Some(ErrorCode::INVALID_FETCH_SESSION_EPOCH);
+    assert_eq!(failed, [(r#"topic "t" partition 0"#.into(), code), (r#"topic "t" partition 2"#.into(), code)]);
+    assert_eq!(cluster.asked(ApiKey::FETCH).len(), 2, "the same question would have the same answer");
+}
+
+/// Up to version 7, before Kafka 3.0, there is one group in a request.
+#[tokio::test(start_paused = true)]
+async fn offsets_of_several_groups_are_asked_for_one_by_one_where_brokers_are_old() {
+    let cluster = Cluster::new(&HOSTS);
+    cluster.limit(ApiKey::OFFSET_FETCH, 5);
+    serve_groups(&cluster, &Arc::default());
+    cluster.on(ApiKey::OFFSET_FETCH, |_, request| {
+        assert_eq!(request.version, 5);
+        let asked: OffsetFetchRequest = request.decode();
+        let committed_offset = asked.group_id.len() as i64;
+        let partition = OffsetFetchResponsePartition { committed_offset, ..Default::default() };
+        let name = asked.topics.map_or("all".into(), |topics| topics[0].name.clone());
+        let topic = OffsetFetchResponseTopic { name, partitions: vec![partition], ..Default::default() };
+        let error_code = if asked.group_id == "not ours1" { ErrorCode::GROUP_AUTHORIZATION_FAILED.0 } else { 0 };
+        Reply::of(request, &OffsetFetchResponse { topics: vec![topic], error_code, ..Default::default() })
+    });
+    let group = |id: &str| OffsetFetchRequestGroup { group_id: id.into(), topics: None, ..Default::default() };
+    let topic = OffsetFetchRequestTopics { name: "t".into(), partition_indexes: vec![0], ..Default::default() };
+    let some = OffsetFetchRequestGroup { topics: Some(vec![topic]), ..group("some2") };
+    let groups = vec![group("a1"), some, group("not ours1")];
+    let request = OffsetFetchRequest { groups, ..OffsetFetchRequest::default() };
+    let mut response = client(&cluster).await.call(&request).await.unwrap();
+    response.groups.sort_by(|one, other| one.group_id.cmp(&other.group_id));
+    let told = response.groups.iter().map(|group| {
+        let topic = &group.topics[0];
+        (group.group_id.as_str(), topic.name.as_str(), topic.partitions[0].committed_offset, group.error_code)
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [("a1", "all", 2, 0), ("not ours1", "all", 9, 30), ("some2", "t", 5, 0)]);
+    assert_eq!(cluster.asked(ApiKey::OFFSET_FETCH).len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_without_the_version_that_is_needed_is_not_asked() {
+    let cluster = Cluster::new(&HOSTS);
+    cluster.set_topic("t", &[1, 2]);
+    serve_offsets(&cluster, &Arc::default());
+    let client = client(&cluster).await;
+    // Others are newer than the second, as while brokers are replaced one by one.
+    client.send_to(BrokerId(1), &offsets(&[("t", 1)])).await.unwrap();
+    cluster.limit(ApiKey::LIST_OFFSETS, 6);
+    let call = CallOptions { min_version: Some(7), ..CallOptions::default() };
+    let options = SendOptions { call, ..SendOptions::default() };
+    let (response, failures) = client.send_with(&offsets(&[("t", 2)]), options).await.unwrap().into_parts();
+    assert_eq!(response.topics[0].partitions.len(), 1);
+    assert_eq!(failures.len(), 1);
+    let error = &failures[0].error;
+    assert!(matches!(error.kind(), ErrorKind::VersionUnsupported { .. }) && error.is_unsent(), "{error}");
+    assert!(error.to_string().contains("two:9092"), "{error}");
+    assert_eq!(cluster.asked(ApiKey::LIST_OFFSETS), ["one", "one"]);
 }

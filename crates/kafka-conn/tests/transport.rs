@@ -56,6 +56,23 @@ async fn leaders_of_the_topics_in_use_only() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_snapshot_that_is_always_too_old_is_fetched_ten_times_a_second() {
+    let cluster = Cluster::new(&[(1, "one")]);
+    cluster.set_topic("used", &[1]);
+    let config = TransportConfig { metadata_ttl: Duration::ZERO, ..cluster.config("one") };
+    let transport = Transport::connect(config).await.unwrap();
+    transport.topic("used").await.unwrap();
+    let before = cluster.requests().len();
+    // A loop without a pause would make requests, and never let the clock move.
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(cluster.requests().len(), before);
+    tokio::time::sleep(Duration::from_millis(1050)).await;
+    assert_eq!(cluster.requests().len() - before, 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unknown_topic_is_an_error_in_time() {
     let cluster = Cluster::new(&[(1, "one")]);
     let transport = cluster.connect("one").await;

@@ -79,7 +79,7 @@ impl Broker {
         }
         let body = produce::encode(version, acks, self.config.request_timeout / 4 * 3, &mut request.batches);
         let raw = RawRequest { api_key: ApiKey::PRODUCE, version, body };
-        let options = CallOptions { timeout: Some(self.config.request_timeout), max_version: None };
+        let options = CallOptions { timeout: Some(self.config.request_timeout), ..CallOptions::default() };
         if acks == RequiredAcks::None {
             connection.send_raw(raw, options).await?;
             return Ok((version, None));

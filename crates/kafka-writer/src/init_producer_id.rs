@@ -17,7 +17,7 @@ pub(crate) async fn init_producer_id(transport: &Transport, timeout: Duration) -
         transaction_timeout_ms: i32::MAX,
         ..InitProducerIdRequest::default()
     };
-    let options = CallOptions { timeout: Some(timeout), max_version: None };
+    let options = CallOptions { timeout: Some(timeout), ..CallOptions::default() };
     let answer = transport.call_with(&request, Route::Any, options).await.map_err(refusal)?;
     match ErrorCode(answer.error_code) {
         ErrorCode::NONE => {

@@ -24,6 +24,9 @@ use crate::transport::{Attempt, Transport, after};
 /// A merged or single response, with what failed.
 type Answered = Answer<Box<dyn AnyMessage>>;
 
+/// What a broker says to its part; `None` where the request has no answer.
+type Reply = Option<Box<dyn AnyMessage>>;
+
 pub(crate) async fn run(transport: &Transport, request: &dyn AnyRequest, options: &SendOptions) -> Result<Answered> {
     let row = row(request.api_key());
     let lane = row.map_or(Lane::General, |row| row.lane);
@@ -104,6 +107,7 @@ impl<'a> Run<'a> {
         loop {
             let (homes, lost) = self.place(spread.take_pending()).await;
             let answers = join_all(homes.into_iter().map(|(broker, items)| self.ask(broker, items))).await;
+            let answers = answers.into_iter().flatten();
             let next = after(self.pauses.next_pause());
             for (item, error) in lost {
                 self.is_stale |= error.needs_metadata_refresh();
@@ -126,7 +130,7 @@ impl<'a> Run<'a> {
         next: Instant,
         broker: Option<BrokerId>,
         items: Items,
-        answer: Result<Option<Box<dyn AnyMessage>>>,
+        answer: Result<Reply>,
     ) {
         let moved = match answer {
             Ok(Some(response)) => {
@@ -224,25 +228,46 @@ impl<'a> Run<'a> {
         found
     }
 
-    /// Asks a broker about its items, once; `None` where the request has no answer.
-    async fn ask(
-        &self,
-        broker: Option<BrokerId>,
-        items: Items,
-    ) -> (Option<BrokerId>, Items, Result<Option<Box<dyn AnyMessage>>>) {
+    /// Asks a broker about its items, once; all together, or one by one where it is too old for that.
+    async fn ask(&self, broker: Option<BrokerId>, items: Items) -> Vec<(Option<BrokerId>, Items, Result<Reply>)> {
         let Some(part) = self.splitter.part(self.request, &items) else {
-            return (broker, items, Err(Error::new(ErrorKind::Encode).with_unsent()));
+            return vec![(broker, items, Err(Error::new(ErrorKind::Encode).with_unsent()))];
         };
-        let route = broker.map_or(Route::Any, Route::Broker);
-        let attempt =
-            Attempt { lane: self.lane, repeat: Repeat::Refused, options: &self.call, deadline: self.deadline };
-        let answer = if self.splitter.is_answered(self.request) {
-            self.transport.call_once(&*part, route, attempt).await.map(Some)
-        } else {
-            self.transport.send_once(&*part, route, attempt).await.map(|()| None)
-        };
-        (broker, items, answer)
+        let least = self.splitter.min_version(&*part);
+        let answer = self.ask_part(broker, &*part, least).await;
+        if least.is_none() || !is_too_old(&answer) {
+            return vec![(broker, items, answer)];
+        }
+        let ones = items.into_iter().map(async |item| {
+            let answer = match self.splitter.one(self.request, &item) {
+                Some(one) => self.ask_part(broker, &*one, None).await,
+                None => answer.as_ref().map(|_| None).map_err(Clone::clone),
+            };
+            let answer = answer.map(|reply| reply.map(|response| self.splitter.widen(&item, response)));
+            (broker, Items::from([item]), answer)
+        });
+        join_all(ones).await
     }
+
+    async fn ask_part(&self, broker: Option<BrokerId>, part: &dyn AnyRequest, least: Option<i16>) -> Result<Reply> {
+        let route = broker.map_or(Route::Any, Route::Broker);
+        let cap = self.splitter.max_version(part);
+        let options = CallOptions {
+            min_version: self.call.min_version.max(least),
+            max_version: [self.call.max_version, cap].into_iter().flatten().min(),
+            ..self.call.clone()
+        };
+        let attempt = Attempt { lane: self.lane, repeat: Repeat::Refused, options: &options, deadline: self.deadline };
+        if self.splitter.is_answered(self.request) {
+            self.transport.call_once(part, route, attempt).await.map(Some)
+        } else {
+            self.transport.send_once(part, route, attempt).await.map(|()| None)
+        }
+    }
+}
+
+fn is_too_old(answer: &Result<Reply>) -> bool {
+    answer.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::VersionUnsupported { .. }))
 }
 
 fn coordinated(item: &Item) -> Option<(CoordinatorKind, &SmolStr)> {

@@ -90,13 +90,20 @@ impl<'a> Spread<'a> {
         }
     }
 
-    /// The broker that was asked about `items` answered. Returns those that it said are elsewhere.
+    /// The broker that was asked about `items` answered. Returns those that it said are elsewhere. What it refused as a
+    /// whole it would refuse again.
     pub(crate) fn handle_answer(
         &mut self,
         next: Instant,
         mut items: Items,
         response: Box<dyn AnyMessage>,
     ) -> Vec<(Item, ErrorCode)> {
+        let refusal = self.splitter.refusal(&*response);
+        if refusal.is_error() {
+            let refused = items.into_iter().map(|item| Failure::new(item, Error::broker(refusal)));
+            self.failures.extend(refused);
+            return Vec::new();
+        }
         let (mut settled, mut moved) = (Items::new(), Vec::new());
         for (item, code) in self.splitter.outcomes(self.request, &items, &*response) {
             if !items.remove(&item) {

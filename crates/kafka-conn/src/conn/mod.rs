@@ -194,7 +194,7 @@ impl Conn {
     }
 
     async fn call_until<R: Request>(&self, request: &R, max: Option<i16>, until: Instant) -> Result<R::Response> {
-        let options = CallOptions { timeout: Some(left(until)), max_version: max };
+        let options = CallOptions { timeout: Some(left(until)), max_version: max, ..CallOptions::default() };
         self.connection.call_with(request, options).await
     }
 

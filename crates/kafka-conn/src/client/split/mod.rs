@@ -51,6 +51,26 @@ pub(crate) trait Split: Request {
     /// Moves what `from` says of `items` into `into`.
     fn merge(into: &mut Self::Response, from: Self::Response, items: &Items);
 
+    /// What a broker says of its part as a whole, in place of all outcomes: the merged response has no place for it.
+    fn refusal(_: &Self::Response) -> ErrorCode {
+        ErrorCode::NONE
+    }
+
+    /// The oldest version that can carry what it has set.
+    fn min_version(&self) -> Option<i16> {
+        None
+    }
+
+    /// The same about one item, for brokers that are older than that, and take them one at a time only.
+    fn one(&self, _: &Item) -> Option<Self> {
+        None
+    }
+
+    /// The answer to that, as if it were to the whole.
+    fn widen(_: &Item, response: Self::Response) -> Self::Response {
+        response
+    }
+
     /// What `response` tells of leaders that have moved (KIP-951).
     fn hints(_: &Self::Response) -> Hints {
         Hints::default()
@@ -73,6 +93,10 @@ pub(crate) trait Splitter: Sync {
     fn part(&self, request: &dyn AnyRequest, items: &Items) -> Option<Box<dyn AnyRequest>>;
     fn outcomes(&self, request: &dyn AnyRequest, items: &Items, response: &dyn AnyMessage) -> Vec<(Item, ErrorCode)>;
     fn merge(&self, into: &mut dyn AnyMessage, from: Box<dyn AnyMessage>, items: &Items);
+    fn refusal(&self, response: &dyn AnyMessage) -> ErrorCode;
+    fn min_version(&self, request: &dyn AnyRequest) -> Option<i16>;
+    fn one(&self, request: &dyn AnyRequest, item: &Item) -> Option<Box<dyn AnyRequest>>;
+    fn widen(&self, item: &Item, response: Box<dyn AnyMessage>) -> Box<dyn AnyMessage>;
     fn hints(&self, response: &dyn AnyMessage) -> Hints;
     fn is_answered(&self, request: &dyn AnyRequest) -> bool;
     fn max_version(&self, request: &dyn AnyRequest) -> Option<i16>;
@@ -99,6 +123,25 @@ impl<R: Split> Splitter for Of<R> {
     fn merge(&self, into: &mut dyn AnyMessage, from: Box<dyn AnyMessage>, items: &Items) {
         if let (Some(into), Some(from)) = ((into as &mut dyn Any).downcast_mut(), downcast(from)) {
             R::merge(into, from, items);
+        }
+    }
+
+    fn refusal(&self, response: &dyn AnyMessage) -> ErrorCode {
+        (response as &dyn Any).downcast_ref().map(R::refusal).unwrap_or_default()
+    }
+
+    fn min_version(&self, request: &dyn AnyRequest) -> Option<i16> {
+        request.downcast_ref::<R>().and_then(R::min_version)
+    }
+
+    fn one(&self, request: &dyn AnyRequest, item: &Item) -> Option<Box<dyn AnyRequest>> {
+        Some(Box::new(request.downcast_ref::<R>()?.one(item)?))
+    }
+
+    fn widen(&self, item: &Item, response: Box<dyn AnyMessage>) -> Box<dyn AnyMessage> {
+        match (response as Box<dyn Any>).downcast::<R::Response>() {
+            Ok(response) => Box::new(R::widen(item, *response)),
+            Err(_) => Box::new(R::Response::default()),
         }
     }
 

@@ -3,12 +3,15 @@
 //! Sans-IO.
 
 use kafka_protocol::ErrorCode;
-use kafka_protocol::messages::offset_fetch::OffsetFetchRequest;
+use kafka_protocol::messages::offset_fetch::{
+    OffsetFetchRequest, OffsetFetchRequestTopic, OffsetFetchRequestTopics, OffsetFetchResponseGroup,
+    OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
 
 use super::{Items, Split};
 use crate::client::Item;
 
-/// One group, as versions up to 7 ask, or a list of them, as later ones do.
+/// One group, as versions up to 7 ask, or a list of them, as later ones do. A list goes to older brokers one by one.
 impl Split for OffsetFetchRequest {
     fn items(&self) -> Vec<Item> {
         if self.groups.is_empty() {
@@ -41,6 +44,52 @@ impl Split for OffsetFetchRequest {
     }
 
     fn max_version(&self) -> Option<i16> {
-        self.groups.is_empty().then_some(7)
+        self.groups.is_empty().then_some(BATCHED - 1)
+    }
+
+    fn min_version(&self) -> Option<i16> {
+        (!self.groups.is_empty()).then_some(BATCHED)
+    }
+
+    fn one(&self, item: &Item) -> Option<Self> {
+        let group = self.groups.iter().find(|group| Item::Group(group.group_id.clone()) == *item)?;
+        let topic = |topic: &OffsetFetchRequestTopics| OffsetFetchRequestTopic {
+            name: topic.name.clone(),
+            partition_indexes: topic.partition_indexes.clone(),
+            ..OffsetFetchRequestTopic::default()
+        };
+        Some(Self {
+            group_id: group.group_id.clone(),
+            topics: group.topics.as_ref().map(|topics| topics.iter().map(topic).collect()),
+            groups: Vec::new(),
+            ..self.clone()
+        })
+    }
+
+    fn widen(item: &Item, response: Self::Response) -> Self::Response {
+        let Item::Group(group_id) = item else { return response };
+        let partition = |partition: OffsetFetchResponsePartition| OffsetFetchResponsePartitions {
+            partition_index: partition.partition_index,
+            committed_offset: partition.committed_offset,
+            committed_leader_epoch: partition.committed_leader_epoch,
+            metadata: partition.metadata,
+            error_code: partition.error_code,
+            ..OffsetFetchResponsePartitions::default()
+        };
+        let topic = |topic: OffsetFetchResponseTopic| OffsetFetchResponseTopics {
+            name: topic.name,
+            partitions: topic.partitions.into_iter().map(partition).collect(),
+            ..OffsetFetchResponseTopics::default()
+        };
+        let group = OffsetFetchResponseGroup {
+            group_id: group_id.clone(),
+            topics: response.topics.into_iter().map(topic).collect(),
+            error_code: response.error_code,
+            ..OffsetFetchResponseGroup::default()
+        };
+        Self::Response { topics: Vec::new(), error_code: 0, groups: vec![group], ..response }
     }
 }
+
+/// The first version with a list of groups (KIP-709, Kafka 3.0).
+const BATCHED: i16 = 8;

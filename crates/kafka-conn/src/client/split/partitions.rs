@@ -99,14 +99,20 @@ mod admin {
 
 #[cfg(feature = "fetch")]
 mod fetch {
-    use kafka_protocol::messages::fetch::FetchRequest;
+    use kafka_protocol::messages::fetch::{FetchRequest, FetchResponse};
     use kafka_protocol::messages::list_offsets::ListOffsetsRequest;
     use kafka_protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 
     use super::*;
 
     by_partition!(FetchRequest: topics.topic.partitions, |asked| asked.partition
-        => responses.topic.partitions.partition_index);
+        => responses.topic.partitions.partition_index,
+    {
+        // Of its fetch session, most often; then it has no partitions.
+        fn refusal(response: &FetchResponse) -> ErrorCode {
+            ErrorCode(response.error_code)
+        }
+    });
     by_partition!(ListOffsetsRequest: topics.name.partitions, |asked| asked.partition_index
         => topics.name.partitions.partition_index);
     by_partition!(OffsetForLeaderEpochRequest: topics.topic.partitions, |asked| asked.partition
