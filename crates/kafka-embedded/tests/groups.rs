@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kafka_embedded::core::{Config, ConnectionId};
+use kafka_embedded::core::{Config, ConnectionId, Limits};
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use kafka_protocol::messages::delete_groups::DeleteGroupsRequest;
@@ -25,7 +25,11 @@ use support::Script;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn cluster() -> Script {
-    let mut script = Script::new(Config::default());
+    with_topic(Config::default())
+}
+
+fn with_topic(config: Config) -> Script {
+    let mut script = Script::new(config);
     let one = script.open(1);
     let topic = CreatableTopic { name: "t".into(), num_partitions: 2, replication_factor: 1, ..Default::default() };
     script.call(one, 7, &CreateTopicsRequest { topics: vec![topic], ..Default::default() });
@@ -130,6 +134,35 @@ impl Member {
             generation_id_or_member_epoch: self.generation,
             member_id: self.id.clone(),
             group_instance_id: self.instance.clone(),
+            topics: vec![topic],
+            ..Default::default()
+        };
+        ErrorCode(script.call(self.at, 9, &request).topics[0].partitions[0].error_code)
+    }
+
+    /// As the leader of itself alone, with an assignment of so many bytes.
+    fn send_sync_of(&self, script: &mut Script, bytes: usize) -> Result<Bytes, ErrorCode> {
+        let assignment = Bytes::from(vec![b'x'; bytes]);
+        let assignment = SyncGroupRequestAssignment { member_id: self.id.clone(), assignment, ..Default::default() };
+        let request = SyncGroupRequest {
+            group_id: "g".into(),
+            generation_id: self.generation,
+            member_id: self.id.clone(),
+            assignments: vec![assignment],
+            ..Default::default()
+        };
+        script.send(self.at, 5, &request);
+        self.synced(script)
+    }
+
+    fn commit_with(&self, script: &mut Script, partition_index: i32, metadata: i32) -> ErrorCode {
+        let committed_metadata = Some("m".repeat(metadata as usize).into());
+        let partition = OffsetCommitRequestPartition { partition_index, committed_metadata, ..Default::default() };
+        let topic = OffsetCommitRequestTopic { name: "t".into(), partitions: vec![partition], ..Default::default() };
+        let request = OffsetCommitRequest {
+            group_id: "g".into(),
+            generation_id_or_member_epoch: self.generation,
+            member_id: self.id.clone(),
             topics: vec![topic],
             ..Default::default()
         };
@@ -306,6 +339,67 @@ fn offsets_are_kept_and_groups_with_members_too() {
     assert_eq!(committed(&mut script), 43);
     assert_eq!(script.call(at, 2, &delete).results[0].error_code, 0);
     assert_eq!((committed(&mut script), state(&mut script).as_str()), (-1, "Dead"));
+}
+
+/// Found in review: nothing bounded what groups could be made to hold together.
+#[test]
+fn groups_hold_no_more_than_they_may() {
+    let limits = Limits {
+        max_member_protocols: 2,
+        max_member_bytes: 1_000,
+        max_group_bytes: 3_000,
+        max_group_offsets: 10,
+        ..Limits::default()
+    };
+    let mut script = with_topic(Config { limits, ..Config::default() });
+    let mut one = Member { protocols: vec!["range", "roundrobin", "sticky"], ..Member::new(&mut script) };
+    let refused = |script: &mut Script, member: &Member| {
+        member.send_join(script);
+        ErrorCode(script.answer::<JoinGroupRequest>(member.at, 9).unwrap().error_code)
+    };
+    assert_eq!(refused(&mut script, &one), ErrorCode::INVALID_REQUEST, "too many protocols");
+    let long: &'static str = Box::leak("r".repeat(1_000).into_boxed_str());
+    one.protocols = vec![long];
+    assert_eq!(refused(&mut script, &one), ErrorCode::INVALID_REQUEST, "too much of itself");
+    one.protocols = vec!["range"];
+    one.begin(&mut script);
+    one.joined(&mut script);
+    assert_eq!(one.send_sync_of(&mut script, 3_000), Err(ErrorCode::UNKNOWN_SERVER_ERROR), "too long an assignment");
+    assert_eq!(one.heartbeat(&mut script), ErrorCode::REBALANCE_IN_PROGRESS);
+    one.send_join(&mut script);
+    one.joined(&mut script);
+    assert_eq!(one.send_sync_of(&mut script, 600).unwrap().len(), 600);
+    let mut codes = [0, 1, 2, 3].map(|partition| one.commit_with(&mut script, partition % 2, 200 * (partition + 1)));
+    codes.reverse();
+    assert_eq!(codes[0], ErrorCode::INVALID_COMMIT_OFFSET_SIZE);
+    assert_eq!(codes[3], ErrorCode::NONE);
+    let two = Member::new(&mut script);
+    assert_eq!(refused(&mut script, &two), ErrorCode::MEMBER_ID_REQUIRED);
+    // Ten thousand groups of nobody would also be something.
+    let refused = (0..10).map(|number| {
+        let at = script.open(1);
+        let request = OffsetCommitRequest {
+            group_id: format!("other-{number}").into(),
+            topics: vec![OffsetCommitRequestTopic {
+                name: "t".into(),
+                partitions: vec![OffsetCommitRequestPartition::default()],
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        ErrorCode(script.call(at, 9, &request).topics[0].partitions[0].error_code)
+    });
+    assert_eq!(refused.last(), Some(ErrorCode::GROUP_MAX_SIZE_REACHED));
+    let long: &'static str = Box::leak("r".repeat(400).into_boxed_str());
+    let mut late = Member { protocols: vec!["range", long], ..Member::of_instance(&mut script, "i") };
+    late.send_join(&mut script);
+    let answer = script.answer::<JoinGroupRequest>(late.at, 9).unwrap();
+    assert_eq!(ErrorCode(answer.error_code), ErrorCode::GROUP_MAX_SIZE_REACHED);
+    assert_eq!(one.leave(&mut script), ErrorCode::NONE);
+    late.send_join(&mut script);
+    // Until the id that nobody came back with is no longer good.
+    script.pass(10 * SECOND);
+    assert_eq!(late.joined(&mut script).members.len(), 1, "there is room again");
 }
 
 #[test]

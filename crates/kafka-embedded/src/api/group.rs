@@ -22,8 +22,9 @@ pub(crate) fn is_coordinator(state: &State, call: &Call, group: &SmolStr) -> Res
     if state.coordinator(0, group) == Some(call.broker) { Ok(()) } else { Err(ErrorCode::NOT_COORDINATOR) }
 }
 
-/// What the coordinator is configured as.
+/// What the coordinator is configured as, and the room it has.
 pub(crate) fn rules(state: &State) -> Rules {
-    let config = &state.config;
-    Rules { max_members: config.limits.max_group_members, initial_delay: config.initial_rebalance_delay }
+    let (config, limits) = (&state.config, &state.config.limits);
+    let room = limits.max_group_bytes.saturating_sub(state.groups.size());
+    Rules { max_members: limits.max_group_members, initial_delay: config.initial_rebalance_delay, room }
 }

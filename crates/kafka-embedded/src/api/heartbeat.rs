@@ -17,7 +17,9 @@ pub(crate) fn handle(state: &mut State, call: &mut Call, request: HeartbeatReque
 fn heartbeat(state: &mut State, call: &mut Call, request: &HeartbeatRequest) -> Result<(), ErrorCode> {
     group::check(state, call, &request.group_id)?;
     let now = state.now;
-    let group = state.groups.get_mut(&request.group_id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-    group.check_member(&request.member_id, request.group_instance_id.as_deref(), request.generation_id)?;
-    group.heartbeat(now, &request.member_id)
+    let beat = state.groups.change(&request.group_id, |group| {
+        group.check_member(&request.member_id, request.group_instance_id.as_deref(), request.generation_id)?;
+        group.heartbeat(now, &request.member_id)
+    });
+    beat.unwrap_or(Err(ErrorCode::UNKNOWN_MEMBER_ID))
 }

@@ -4,13 +4,16 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use fastrand::Rng;
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::join_group::{JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember};
 use smol_str::SmolStr;
 
 use crate::api::group;
+use crate::api::unique::unique;
 use crate::core::{Call, Reply, Wait};
-use crate::group::{Client, Group, Joined, Subscription, member_id};
+use crate::group::{Client, Group, Joined, Rules, Subscription, member_id};
 use crate::state::State;
 
 pub(crate) fn handle(state: &mut State, call: &mut Call, request: JoinGroupRequest) -> Reply {
@@ -46,10 +49,14 @@ fn join(state: &mut State, call: &mut Call, request: JoinGroupRequest) -> Result
         return Err(refused(ErrorCode::INVALID_SESSION_TIMEOUT));
     }
     let rebalance_timeout = millis(request.rebalance_timeout_ms);
-    let protocols = request.protocols.into_iter().map(|protocol| {
-        // A copy: what came is a slice of a whole frame.
-        (protocol.name, bytes::Bytes::copy_from_slice(&protocol.metadata))
-    });
+    let protocols = unique(request.protocols, |protocol| protocol.name.clone());
+    let bytes: usize = protocols.iter().map(|protocol| protocol.name.len() + protocol.metadata.len()).sum();
+    let limits = &state.config.limits;
+    if protocols.len() > limits.max_member_protocols || bytes > limits.max_member_bytes {
+        return Err(refused(ErrorCode::INVALID_REQUEST));
+    }
+    // Copies: what came are slices of a whole frame.
+    let protocols = protocols.into_iter().map(|protocol| (protocol.name, Bytes::copy_from_slice(&protocol.metadata)));
     let subscription = Subscription {
         client: Client { id: call.client_id.clone(), host: format!("/{}", call.client_host).into() },
         instance_id: request.group_instance_id,
@@ -63,46 +70,63 @@ fn join(state: &mut State, call: &mut Call, request: JoinGroupRequest) -> Result
         protocol_type: request.protocol_type,
         protocols: protocols.collect(),
     };
-    if subscription.size() > MAX_SUBSCRIPTION {
-        return Err(refused(ErrorCode::INVALID_REQUEST));
-    }
-    let (rules, now) = (group::rules(state), state.now);
-    let State { groups, rng, config, .. } = state;
-    if groups.get(&request.group_id).is_none() && !request.member_id.is_empty() {
+    if state.groups.get(&request.group_id).is_none() && !request.member_id.is_empty() {
         return Err(refused(ErrorCode::UNKNOWN_MEMBER_ID));
     }
-    let group = groups.get_or_create(&request.group_id, config.limits.max_groups).map_err(refused)?;
-    let id = request.member_id;
-    let instance = subscription.instance_id.clone();
-    let known = instance.as_ref().map(|instance| group.instance(instance).cloned());
-    let joined = match known {
-        // A static member whose instance is known: back under another id, or the old one again.
-        Some(Some(_)) if id.is_empty() => {
-            let id = member_id(instance.as_deref().unwrap_or_default(), rng);
-            group.replace(now, id, subscription, call.version >= 9, &rules)
-        }
-        Some(Some(known)) if known != id => Err(ErrorCode::FENCED_INSTANCE_ID),
-        Some(Some(_)) => group.join_again(now, &id, subscription, &rules),
-        Some(None) if id.is_empty() => {
-            let id = member_id(instance.as_deref().unwrap_or_default(), rng);
-            group.join_new(now, id, subscription, &rules)
-        }
-        Some(None) => Err(ErrorCode::UNKNOWN_MEMBER_ID),
-        None if id.is_empty() => {
-            let id = member_id(&call.client_id, rng);
-            if call.version < 4 {
-                group.join_new(now, id, subscription, &rules)
-            } else {
-                // It has to come back with the id, so that members that never do cost nothing (KIP-394).
-                let until = now.checked_add(session_timeout).unwrap_or(now);
-                group.add_pending(id.clone(), until, &rules).map_err(refused)?;
-                return Err((ErrorCode::MEMBER_ID_REQUIRED, Some(id)));
+    state.groups.create(&request.group_id, &state.config.limits).map_err(refused)?;
+    let (rules, now) = (group::rules(state), state.now);
+    let State { groups, rng, .. } = state;
+    let joined = groups.change(&request.group_id, |group| {
+        let joiner = Joiner { now, call, id: request.member_id, subscription, rules };
+        joiner.join(group, rng)
+    });
+    joined.unwrap_or_else(|| Err(refused(ErrorCode::UNKNOWN_MEMBER_ID)))
+}
+
+/// Who joins, with all that is known of it.
+struct Joiner<'a> {
+    now: Instant,
+    call: &'a Call,
+    id: SmolStr,
+    subscription: Subscription,
+    rules: Rules,
+}
+
+impl Joiner<'_> {
+    fn join(self, group: &mut Group, rng: &mut Rng) -> Result<Joined, Refused> {
+        let Self { now, call, id, subscription, rules } = self;
+        let refused = |code| (code, None);
+        let instance = subscription.instance_id.clone();
+        let known = instance.as_ref().map(|instance| group.instance(instance).cloned());
+        let joined = match known {
+            // A static member whose instance is known: back under another id, or the old one again.
+            Some(Some(_)) if id.is_empty() => {
+                let id = member_id(instance.as_deref().unwrap_or_default(), rng);
+                group.replace(now, id, subscription, call.version >= 9, &rules)
             }
-        }
-        None if group.is_pending(&id) => group.join_new(now, id, subscription, &rules),
-        None => group.join_again(now, &id, subscription, &rules),
-    };
-    joined.map_err(refused)
+            Some(Some(known)) if known != id => Err(ErrorCode::FENCED_INSTANCE_ID),
+            Some(Some(_)) => group.join_again(now, &id, subscription, &rules),
+            Some(None) if id.is_empty() => {
+                let id = member_id(instance.as_deref().unwrap_or_default(), rng);
+                group.join_new(now, id, subscription, &rules)
+            }
+            Some(None) => Err(ErrorCode::UNKNOWN_MEMBER_ID),
+            None if id.is_empty() => {
+                let id = member_id(&call.client_id, rng);
+                if call.version < 4 {
+                    group.join_new(now, id, subscription, &rules)
+                } else {
+                    // It has to come back with the id, so that members that never do cost nothing (KIP-394).
+                    let until = now.checked_add(subscription.session_timeout).unwrap_or(now);
+                    group.add_pending(id.clone(), until, &rules).map_err(refused)?;
+                    return Err((ErrorCode::MEMBER_ID_REQUIRED, Some(id)));
+                }
+            }
+            None if group.is_pending(&id) => group.join_new(now, id, subscription, &rules),
+            None => group.join_again(now, &id, subscription, &rules),
+        };
+        joined.map_err(refused)
+    }
 }
 
 fn millis(time: i32) -> Duration {
@@ -178,5 +202,3 @@ impl Wait for Joining {
 
 /// In no time nobody could join.
 const MIN_REBALANCE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Bytes of what a member can say of itself.
-const MAX_SUBSCRIPTION: usize = 4 << 20;

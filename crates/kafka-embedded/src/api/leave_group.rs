@@ -3,10 +3,11 @@
 //! Sans-IO.
 
 use kafka_protocol::ErrorCode;
-use kafka_protocol::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse, MemberResponse};
+use kafka_protocol::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse, MemberIdentity, MemberResponse};
 
 use crate::api::group;
 use crate::core::{Call, Reply};
+use crate::group::Group;
 use crate::state::State;
 
 pub(crate) fn handle(state: &mut State, call: &mut Call, request: LeaveGroupRequest) -> Reply {
@@ -15,20 +16,27 @@ pub(crate) fn handle(state: &mut State, call: &mut Call, request: LeaveGroupRequ
         response.error_code = code.0;
         return response.into();
     }
-    let (rules, now) = (group::rules(state), state.now);
+    let now = state.now;
     state.changed = true;
-    let mut leave = |id: &str, instance: Option<&str>| {
-        let group = state.groups.get_mut(&request.group_id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID);
-        group.and_then(|group| group.leave(now, id, instance, &rules)).err().unwrap_or(ErrorCode::NONE).0
-    };
+    let leave = |group: &mut Group, id: &str, instance: Option<&str>| group.leave(now, id, instance);
+    let code = |left: Result<(), ErrorCode>| left.err().unwrap_or(ErrorCode::NONE).0;
     if call.version < 3 {
-        response.error_code = leave(&request.member_id, None);
+        let left = state.groups.change(&request.group_id, |group| leave(group, &request.member_id, None));
+        response.error_code = code(left.unwrap_or(Err(ErrorCode::UNKNOWN_MEMBER_ID)));
         return response.into();
     }
-    for member in request.members {
-        let error_code = leave(&member.member_id, member.group_instance_id.as_deref());
-        let (member_id, group_instance_id) = (member.member_id, member.group_instance_id);
-        response.members.push(MemberResponse { member_id, group_instance_id, error_code, ..Default::default() });
-    }
+    let of = |member: &MemberIdentity, left| MemberResponse {
+        member_id: member.member_id.clone(),
+        group_instance_id: member.group_instance_id.clone(),
+        error_code: code(left),
+        ..Default::default()
+    };
+    let left = state.groups.change(&request.group_id, |group| {
+        let leave =
+            |member: &MemberIdentity| of(member, leave(group, &member.member_id, member.group_instance_id.as_deref()));
+        request.members.iter().map(leave).collect()
+    });
+    let unknown = || request.members.iter().map(|member| of(member, Err(ErrorCode::UNKNOWN_MEMBER_ID))).collect();
+    response.members = left.unwrap_or_else(unknown);
     response.into()
 }

@@ -17,23 +17,37 @@ use crate::state::State;
 pub(crate) fn handle(state: &mut State, call: &mut Call, request: OffsetCommitRequest) -> Reply {
     let allowed = check(state, call, &request);
     let mut response = OffsetCommitResponse::default();
+    let mut commits = Vec::new();
     for topic in request.topics {
         let name = if call.version >= 10 { state.name_of(topic.topic_id) } else { Some(topic.name.clone()) };
         let mut partitions = Vec::new();
         for partition in topic.partitions {
             let partition_index = partition.partition_index;
-            let committed = match (&name, allowed) {
+            let checked = match (&name, allowed) {
                 (_, Err(code)) => Err(code),
                 (None, Ok(())) => Err(ErrorCode::UNKNOWN_TOPIC_ID),
-                (Some(name), Ok(())) => commit(state, call, &request.group_id, name, partition),
+                (Some(name), Ok(())) => committed(state, call, name, partition).map(|committed| (name, committed)),
             };
-            let error_code = committed.err().unwrap_or(ErrorCode::NONE).0;
+            let error_code = checked.as_ref().err().copied().unwrap_or(ErrorCode::NONE).0;
+            if let Ok((name, committed)) = checked {
+                let place = (response.topics.len(), partitions.len());
+                commits.push(Commit { topic: name.clone(), partition: partition_index, committed, place });
+            }
             partitions.push(OffsetCommitResponsePartition { partition_index, error_code, ..Default::default() });
         }
         let (name, topic_id) = (topic.name, topic.topic_id);
         response.topics.push(OffsetCommitResponseTopic { name, topic_id, partitions, ..Default::default() });
     }
+    commit(state, &request.group_id, commits, &mut response);
     response.into()
+}
+
+/// An offset that may be committed, and where in the response its answer stands.
+struct Commit {
+    topic: SmolStr,
+    partition: i32,
+    committed: Committed,
+    place: (usize, usize),
 }
 
 /// Whether who asks may commit: a member of this generation, or anybody where the group has no members.
@@ -42,38 +56,40 @@ fn check(state: &mut State, call: &Call, request: &OffsetCommitRequest) -> Resul
     if request.group_id.is_empty() {
         return Err(ErrorCode::INVALID_GROUP_ID);
     }
-    let generation = request.generation_id_or_member_epoch;
-    let (now, max) = (state.now, state.config.limits.max_groups);
-    let Some(group) = state.groups.get_mut(&request.group_id) else {
+    let (now, generation) = (state.now, request.generation_id_or_member_epoch);
+    if state.groups.get(&request.group_id).is_none() {
         // Nobody's member commits for itself; whoever says it is one, was, long ago.
         if generation >= 0 {
             return Err(ErrorCode::ILLEGAL_GENERATION);
         }
-        return state.groups.get_or_create(&request.group_id, max).map(|_| ());
-    };
-    if generation < 0 && group.state() == GroupState::Empty {
-        return Ok(());
+        return state.groups.create(&request.group_id, &state.config.limits);
     }
-    if generation >= 0 || !request.member_id.is_empty() || request.group_instance_id.is_some() {
-        group.check_member(&request.member_id, request.group_instance_id.as_deref(), generation)?;
-    } else {
-        return Err(ErrorCode::UNKNOWN_MEMBER_ID);
-    }
-    if group.state() == GroupState::CompletingRebalance {
-        return Err(ErrorCode::REBALANCE_IN_PROGRESS);
-    }
-    // It counts as a heartbeat, but is not refused while others join: so members commit before they do.
-    let _rebalancing = group.heartbeat(now, &request.member_id);
-    Ok(())
+    let checked = state.groups.change(&request.group_id, |group| {
+        if generation < 0 && group.state() == GroupState::Empty {
+            return Ok(());
+        }
+        if generation >= 0 || !request.member_id.is_empty() || request.group_instance_id.is_some() {
+            group.check_member(&request.member_id, request.group_instance_id.as_deref(), generation)?;
+        } else {
+            return Err(ErrorCode::UNKNOWN_MEMBER_ID);
+        }
+        if group.state() == GroupState::CompletingRebalance {
+            return Err(ErrorCode::REBALANCE_IN_PROGRESS);
+        }
+        // It counts as a heartbeat, but is not refused while others join: so members commit before they do.
+        let _rebalancing = group.heartbeat(now, &request.member_id);
+        Ok(())
+    });
+    checked.unwrap_or(Err(ErrorCode::UNKNOWN_MEMBER_ID))
 }
 
-fn commit(
-    state: &mut State,
+/// What is to be committed for a partition, if it may be.
+fn committed(
+    state: &State,
     call: &mut Call,
-    group: &SmolStr,
     topic: &SmolStr,
     partition: OffsetCommitRequestPartition,
-) -> Result<(), ErrorCode> {
+) -> Result<Committed, ErrorCode> {
     if let Some(code) = call.injected(topic, partition.partition_index) {
         return Err(code);
     }
@@ -83,11 +99,25 @@ fn commit(
         return Err(ErrorCode::OFFSET_METADATA_TOO_LARGE);
     }
     let (offset, leader_epoch) = (partition.committed_offset, partition.committed_leader_epoch);
-    let max = state.config.limits.max_group_offsets;
-    let group = state.groups.get_mut(group).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-    let fits =
-        group.offsets.commit(topic, partition.partition_index, Committed { offset, leader_epoch, metadata }, max);
-    if fits { Ok(()) } else { Err(ErrorCode::INVALID_COMMIT_OFFSET_SIZE) }
+    Ok(Committed { offset, leader_epoch, metadata })
+}
+
+/// Commits as many as there is room for; the others are refused in the response.
+fn commit(state: &mut State, group: &SmolStr, commits: Vec<Commit>, response: &mut OffsetCommitResponse) {
+    let (max, mut room) = (state.config.limits.max_group_offsets, group::rules(state).room);
+    state.groups.change(group, |group| {
+        for Commit { topic, partition, committed, place: (at_topic, at_partition) } in commits {
+            let before = group.offsets.size();
+            if group.offsets.commit(&topic, partition, committed, max, room) {
+                room = (room + before).saturating_sub(group.offsets.size());
+                continue;
+            }
+            let answer = response.topics.get_mut(at_topic).and_then(|topic| topic.partitions.get_mut(at_partition));
+            if let Some(answer) = answer {
+                answer.error_code = ErrorCode::INVALID_COMMIT_OFFSET_SIZE.0;
+            }
+        }
+    });
 }
 
 /// Bytes (`offset.metadata.max.bytes`).

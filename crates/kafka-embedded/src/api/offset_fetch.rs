@@ -12,12 +12,15 @@ use kafka_protocol::messages::offset_fetch::{
 use smol_str::SmolStr;
 
 use crate::api::group;
+use crate::api::unique::unique;
 use crate::core::{Call, Reply};
 use crate::state::State;
 
 pub(crate) fn handle(state: &mut State, call: &mut Call, request: OffsetFetchRequest) -> Reply {
     if call.version >= 8 {
-        let groups = request.groups.into_iter().map(|group| fetch(state, call, group)).collect();
+        // Each once: a few bytes would ask for all that a group has, again and again.
+        let groups = unique(request.groups, |group| group.group_id.clone());
+        let groups = groups.into_iter().map(|group| fetch(state, call, group)).collect();
         return OffsetFetchResponse { groups, ..Default::default() }.into();
     }
     let topics = request.topics.map(|topics| {

@@ -4,7 +4,6 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use smol_str::SmolStr;
@@ -21,28 +20,27 @@ pub(crate) fn handle(state: &mut State, call: &mut Call, request: SyncGroupReque
         instance: request.group_instance_id.clone(),
     };
     match sync(state, call, request) {
-        Ok(()) => {
-            state.changed = true;
-            wait.poll(state, call).unwrap_or_else(|| Reply::Wait(Box::new(wait)))
-        }
+        Ok(()) => wait.poll(state, call).unwrap_or_else(|| Reply::Wait(Box::new(wait))),
         Err(code) => SyncGroupResponse { error_code: code.0, ..Default::default() }.into(),
     }
 }
 
 fn sync(state: &mut State, call: &mut Call, request: SyncGroupRequest) -> Result<(), ErrorCode> {
     group::check(state, call, &request.group_id)?;
-    let now = state.now;
-    let group = state.groups.get_mut(&request.group_id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-    group.check_member(&request.member_id, request.group_instance_id.as_deref(), request.generation_id)?;
-    let other_type = request.protocol_type.is_some_and(|name| name != *group.protocol_type());
-    let other_name = request.protocol_name.is_some_and(|name| name != *group.protocol());
-    if other_type || other_name {
-        return Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
-    }
-    let assignments = request.assignments.into_iter();
-    // Copies: what came are slices of a whole frame.
-    let assignments = assignments.map(|one| (one.member_id, Bytes::copy_from_slice(&one.assignment)));
-    group.sync(now, &request.member_id, assignments).map(|_| ())
+    let (rules, now) = (group::rules(state), state.now);
+    let synced = state.groups.change(&request.group_id, |group| {
+        group.check_member(&request.member_id, request.group_instance_id.as_deref(), request.generation_id)?;
+        let other_type = request.protocol_type.is_some_and(|name| name != *group.protocol_type());
+        let other_name = request.protocol_name.is_some_and(|name| name != *group.protocol());
+        if other_type || other_name {
+            return Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
+        }
+        let assignments = request.assignments.into_iter().map(|one| (one.member_id, one.assignment));
+        group.sync(now, &request.member_id, assignments, &rules).map(|_| ())
+    });
+    // Whatever came of it, others may wait for it.
+    state.changed = true;
+    synced.unwrap_or(Err(ErrorCode::UNKNOWN_MEMBER_ID))
 }
 
 /// A member that waits for the leader.

@@ -106,6 +106,9 @@ pub struct Limits {
     pub max_fetch_sessions: usize,
     /// Partitions of one fetch session. Default 2,000. One that would hold more is not kept.
     pub max_session_partitions: usize,
+    /// Bytes of what all fetch sessions of one broker ask for. Default 64 MiB. The oldest makes room; one that would hold
+    /// more alone is not kept.
+    pub max_fetch_session_bytes: usize,
     /// Idempotent producers that a partition remembers. Default 10,000. The one that wrote least recently makes room.
     pub max_producers: usize,
     /// Bytes that one record batch may decompress to. Default 64 MiB.
@@ -114,8 +117,16 @@ pub struct Limits {
     pub max_groups: usize,
     /// Members of one group. Default 1,000 (`group.max.size`).
     pub max_group_members: usize,
-    /// Committed offsets of one group. Default 100,000.
+    /// Protocols (assignors) that a member of a group can name. Default 64. More are an `INVALID_REQUEST`.
+    pub max_member_protocols: usize,
+    /// Bytes of what a member says of itself when it joins. Default 4 MiB. More are an `INVALID_REQUEST`.
+    pub max_member_bytes: usize,
+    /// Committed offsets of one group. Default 100,000. One more is an `INVALID_COMMIT_OFFSET_SIZE`.
     pub max_group_offsets: usize,
+    /// Bytes of all groups together: what members say of themselves, assignments, committed offsets. Default 256 MiB.
+    /// Beyond it nobody joins (`GROUP_MAX_SIZE_REACHED`), no assignment is stored (`UNKNOWN_SERVER_ERROR`, and all join
+    /// again), and nothing new is committed (`INVALID_COMMIT_OFFSET_SIZE`).
+    pub max_group_bytes: usize,
     /// Requests that the log remembers; older ones are still counted. Default 10,000.
     pub max_requests_logged: usize,
     /// Bytes of the bodies of requests that the log remembers. Default 16 MiB.
@@ -132,11 +143,15 @@ impl Default for Limits {
             max_log_bytes: 2 << 30,
             max_fetch_sessions: 1_000,
             max_session_partitions: 2_000,
+            max_fetch_session_bytes: 64 << 20,
             max_producers: 10_000,
             max_decompressed_len: 64 << 20,
             max_groups: 10_000,
             max_group_members: 1_000,
+            max_member_protocols: 64,
+            max_member_bytes: 4 << 20,
             max_group_offsets: 100_000,
+            max_group_bytes: 256 << 20,
             max_requests_logged: 10_000,
             max_request_bytes_logged: 16 << 20,
         }

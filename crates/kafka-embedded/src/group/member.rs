@@ -29,18 +29,16 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    pub(crate) fn supports(&self, protocol: &str) -> bool {
-        self.protocols.iter().any(|(name, _)| name == protocol)
-    }
-
     pub(crate) fn metadata(&self, protocol: &str) -> Bytes {
         let found = self.protocols.iter().find(|(name, _)| name == protocol);
         found.map(|(_, metadata)| metadata.clone()).unwrap_or_default()
     }
 
-    /// The bytes that it takes.
+    /// About the bytes that it takes.
     pub(crate) fn size(&self) -> usize {
-        self.protocols.iter().map(|(name, metadata)| name.len() + metadata.len()).sum()
+        let protocols = self.protocols.iter().map(|(name, metadata)| PROTOCOL_SIZE + name.len() + metadata.len());
+        let names = self.client.id.len() + self.client.host.len() + self.protocol_type.len();
+        protocols.sum::<usize>() + names + self.instance_id.as_ref().map_or(0, SmolStr::len) + MEMBER_SIZE
     }
 }
 
@@ -67,6 +65,11 @@ impl Member {
         member
     }
 
+    /// About the bytes that it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.subscription.size() + self.assignment.len()
+    }
+
     pub(crate) fn heard_of(&mut self, now: Instant) {
         self.expires = now.checked_add(self.subscription.session_timeout).unwrap_or(now);
     }
@@ -76,15 +79,20 @@ impl Member {
         (self.joining.is_none() && !self.syncing).then_some(self.expires)
     }
 
-    /// Whether it is subscribed to a topic, as far as its metadata says so.
-    pub(crate) fn is_subscribed(&self, protocol: &str, topic: &str) -> bool {
+    /// The topics that it is subscribed to, as far as its metadata says so.
+    pub(crate) fn topics(&self, protocol: &str) -> Vec<SmolStr> {
         let metadata = self.subscription.metadata(protocol);
         let Some((version, body)) = metadata.split_first_chunk::<2>() else {
-            return false;
+            return Vec::new();
         };
         let version = i16::from_be_bytes(*version).clamp(0, ConsumerProtocolSubscription::TYPE.versions.max);
         let mut body = metadata.slice_ref(body);
         let read = ConsumerProtocolSubscription::decode_prefix(version, &mut body, &Default::default());
-        read.is_ok_and(|subscription| subscription.topics.iter().any(|name| name == topic))
+        read.map(|subscription| subscription.topics).unwrap_or_default()
     }
 }
+
+/// What a member takes without its texts.
+const MEMBER_SIZE: usize = 512;
+/// What a protocol takes without its texts.
+const PROTOCOL_SIZE: usize = 64;

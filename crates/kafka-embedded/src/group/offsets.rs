@@ -8,7 +8,10 @@ use smol_str::SmolStr;
 
 /// The committed offsets of a group.
 #[derive(Debug, Default)]
-pub(crate) struct Offsets(BTreeMap<(SmolStr, i32), Committed>);
+pub(crate) struct Offsets {
+    committed: BTreeMap<(SmolStr, i32), Committed>,
+    bytes: usize,
+}
 
 /// A committed offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,37 +23,64 @@ pub(crate) struct Committed {
 
 impl Offsets {
     pub(crate) fn get(&self, topic: &str, partition: i32) -> Option<&Committed> {
-        self.0.get(&(SmolStr::new(topic), partition))
+        self.committed.get(&(SmolStr::new(topic), partition))
     }
 
-    /// Commits, unless there are `max` others; whether it did.
-    pub(crate) fn commit(&mut self, topic: &SmolStr, partition: i32, committed: Committed, max: usize) -> bool {
+    /// Commits, unless there are `max` others, or it takes more than `room` bytes; whether it did.
+    pub(crate) fn commit(
+        &mut self,
+        topic: &SmolStr,
+        partition: i32,
+        committed: Committed,
+        max: usize,
+        room: usize,
+    ) -> bool {
         let key = (topic.clone(), partition);
-        let fits = self.0.len() < max || self.0.contains_key(&key);
+        let size = size(topic, &committed);
+        let old = self.committed.get(&key).map(|old| self::size(topic, old));
+        let fits = (old.is_some() || self.committed.len() < max) && size <= old.unwrap_or(0).saturating_add(room);
         if fits {
-            self.0.insert(key, committed);
+            self.committed.insert(key, committed);
+            self.bytes = self.bytes - old.unwrap_or(0) + size;
         }
         fits
     }
 
     pub(crate) fn delete(&mut self, topic: &str, partition: i32) {
-        self.0.remove(&(SmolStr::new(topic), partition));
+        let deleted = self.committed.remove(&(SmolStr::new(topic), partition));
+        self.bytes -= deleted.map_or(0, |committed| size(topic, &committed));
     }
 
-    pub(crate) fn forget_topic(&mut self, topic: &str) {
-        self.0.retain(|(name, _), _| name != topic);
+    /// Whether there was something to forget.
+    pub(crate) fn forget_topic(&mut self, topic: &str) -> bool {
+        let of_topic = (SmolStr::new(topic), i32::MIN)..=(SmolStr::new(topic), i32::MAX);
+        let partitions: Vec<i32> = self.committed.range(of_topic).map(|((_, partition), _)| *partition).collect();
+        partitions.iter().for_each(|partition| self.delete(topic, *partition));
+        !partitions.is_empty()
+    }
+
+    /// About the bytes that they take.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.committed.is_empty()
     }
 
     /// The partitions that something is committed for, by topic.
     pub(crate) fn by_topic(&self) -> BTreeMap<SmolStr, Vec<i32>> {
         let mut topics = BTreeMap::<_, Vec<_>>::new();
-        for (topic, partition) in self.0.keys() {
+        for (topic, partition) in self.committed.keys() {
             topics.entry(topic.clone()).or_default().push(*partition);
         }
         topics
     }
 }
+
+fn size(topic: &str, committed: &Committed) -> usize {
+    OFFSET_SIZE + topic.len() + committed.metadata.len()
+}
+
+/// What an offset takes without its texts.
+const OFFSET_SIZE: usize = 128;
