@@ -249,7 +249,7 @@ impl Admin {
     /// Removes the access control entries that any of the filters matches (DeleteAcls). The outcomes are in the order of
     /// `filters`; each lists the entries that it matched, and whether they were removed.
     ///
-    /// What would go is what [`describe_acls`](Self::describe_acls) lists for the same filter.
+    /// [`plan_acl_deletion`](Self::plan_acl_deletion) tells before what would go.
     ///
     /// # Errors
     /// Per filter and per entry as [`create_acls`](Self::create_acls).
@@ -305,7 +305,7 @@ fn deleted(acl: DeleteAclsMatchingAcl) -> Outcome<(), AclEntry> {
     Outcome::new(entry, result)
 }
 
-fn described(entry: &AclEntry) -> Resource {
+pub(crate) fn described(entry: &AclEntry) -> Resource {
     Resource::Other(SmolStr::from(format!("ACL \"{entry}\"")))
 }
 

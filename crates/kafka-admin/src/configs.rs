@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use kafka_conn::BrokerId;
+use kafka_conn::{BrokerId, Route};
 use kafka_protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResult,
 };
@@ -15,7 +15,8 @@ use kafka_protocol::messages::{alter_configs, alter_configs::AlterConfigsRequest
 use smol_str::SmolStr;
 
 use crate::admin::{Admin, Apply};
-use crate::error::{Error, Result};
+use crate::call::Attempts;
+use crate::error::{Error, ErrorKind, Result};
 use crate::named_codes::named_codes;
 use crate::outcome::Outcome;
 use crate::resource::Resource;
@@ -64,7 +65,7 @@ named_codes! {
 ///
 /// ```
 /// use kafka_admin::ConfigResource;
-/// use kafka_conn::BrokerId;
+/// use kafka_conn::{BrokerId, Route};
 ///
 /// let one = ConfigResource::broker(BrokerId(3));
 /// let all_brokers = ConfigResource::all_brokers();
@@ -294,24 +295,35 @@ impl Admin {
         Ok(altered(settings.keys(), answers.collect(), |resource| failures.resource(resource.kind.0, &resource.name)))
     }
 
-    /// What has configurations, of these types or of all (ListConfigResources, KIP-1142). Brokers before Kafka 4.1 know
-    /// client metrics only.
+    /// What has configurations, of these types or, with none, of all (ListConfigResources, KIP-1142).
     ///
     /// # Errors
-    /// [`NotAuthorized`](crate::ErrorKind::NotAuthorized), [`Connection`](crate::ErrorKind::Connection) (brokers before
-    /// Kafka 3.7 do not have it).
+    /// [`NotAuthorized`](crate::ErrorKind::NotAuthorized), [`NotOffered`](ErrorKind::NotOffered) where anything but
+    /// [`CLIENT_METRICS`](ConfigResourceType::CLIENT_METRICS) is asked of brokers before Kafka 4.1, or anything of
+    /// brokers before 3.7, [`Connection`](crate::ErrorKind::Connection).
     pub async fn list_config_resources(&self, kinds: &[ConfigResourceType]) -> Result<Vec<ConfigResource>> {
+        let attempts = Attempts::new(self);
+        let version = attempts.version::<ListConfigResourcesRequest>(Route::Any).await?;
         let request = ListConfigResourcesRequest {
-            resource_types: kinds.iter().map(|kind| kind.0).collect(),
+            resource_types: listed_types(kinds, version)?,
             ..ListConfigResourcesRequest::default()
         };
-        let response = self.ask_any(&request).await?;
+        let response = attempts.call(&request, Route::Any, Some(version)).await?;
         Error::check(response.error_code, None)?;
         let resources = response.config_resources.iter();
         let mut resources: Vec<_> =
             resources.map(|resource| resource_of(resource.resource_type, &resource.resource_name)).collect();
         resources.sort();
         Ok(resources)
+    }
+}
+
+/// Version 0 lists client metrics, and cannot be asked for anything else.
+fn listed_types(kinds: &[ConfigResourceType], version: i16) -> Result<Vec<i8>> {
+    match (version, kinds) {
+        (0, [ConfigResourceType::CLIENT_METRICS]) => Ok(Vec::new()),
+        (0, _) => Err(Error::new(ErrorKind::NotOffered)),
+        _ => Ok(kinds.iter().map(|kind| kind.0).collect()),
     }
 }
 
@@ -360,5 +372,20 @@ fn entry(config: &DescribeConfigsResourceResult) -> ConfigEntry {
         is_read_only: config.read_only,
         kind: (config.config_type > 0).then_some(ConfigType(config.config_type)),
         synonyms: synonyms.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_client_metrics_is_never_taken_for_one_of_everything() {
+        let metrics = ConfigResourceType::CLIENT_METRICS;
+        assert_eq!(listed_types(&[metrics], 0).unwrap(), []);
+        for kinds in [&[][..], &[ConfigResourceType::TOPIC], &[metrics, ConfigResourceType::TOPIC]] {
+            assert_eq!(*listed_types(kinds, 0).unwrap_err().kind(), ErrorKind::NotOffered);
+        }
+        assert_eq!((listed_types(&[], 1).unwrap(), listed_types(&[metrics], 1).unwrap()), (vec![], vec![16]));
     }
 }

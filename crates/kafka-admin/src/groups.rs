@@ -248,7 +248,7 @@ impl Admin {
     }
 }
 
-fn in_order<T: Clone>(ids: &[SmolStr], known: HashMap<SmolStr, Result<T>>) -> Vec<Outcome<T>> {
+pub(crate) fn in_order<T: Clone>(ids: &[SmolStr], known: HashMap<SmolStr, Result<T>>) -> Vec<Outcome<T>> {
     let outcome = |id: &SmolStr| {
         let result = known.get(id).cloned().unwrap_or_else(|| Err(Error::new(ErrorKind::NoAnswer)));
         Outcome::new(id.clone(), result.map_err(|error| error.about(Resource::Group(id.clone()))))

@@ -9,6 +9,9 @@
 //! Where many things are asked at once, each has an [`Outcome`] of its own: one failure does not hide the others. A whole
 //! call fails only where nothing is known of any of them: no broker could be asked, or none answered.
 //!
+//! What cannot be undone can be planned: `plan_topic_deletion`, `plan_record_deletion`, `plan_group_deletion`,
+//! `plan_offset_reset`, `plan_acl_deletion` and `plan_reassignment` give a value that can be printed, and then be applied.
+//!
 //! This crate keeps no state between calls, and never makes a call again that may have taken effect.
 
 mod acls;
@@ -24,17 +27,21 @@ mod failures;
 mod features;
 mod group_offsets;
 mod groups;
+mod leader_epochs;
 mod log_dirs;
 mod named_codes;
 mod offsets;
 mod outcome;
 mod partitions;
+mod plans;
 mod quorum;
 mod quotas;
 mod reassignments;
 mod records;
 mod resource;
 mod share_offsets;
+mod streams_groups;
+mod telemetry;
 mod tokens;
 mod topics;
 mod transactions;
@@ -52,16 +59,27 @@ pub use error::{Error, ErrorContext, ErrorKind, Result};
 pub use features::{Feature, FeatureDirection, FeatureUpdate};
 pub use group_offsets::{CommittedOffset, GroupLag, OffsetMove, OffsetPlan, OffsetReset};
 pub use groups::{GroupDescription, GroupFilter, GroupList, GroupListing, GroupMember};
+pub use leader_epochs::EpochEnd;
 pub use log_dirs::{LogDir, Replica, ReplicaInfo};
 pub use offsets::{ListedOffset, OffsetSpec};
 pub use outcome::Outcome;
 pub use partitions::{MorePartitions, PartitionDescription, TopicDescription};
+pub use plans::acls::AclDeletionPlan;
+pub use plans::groups::{GroupDeletion, GroupDeletionPlan};
+pub use plans::reassignments::{PlannedReassignment, ReassignmentPlan};
+pub use plans::records::{RecordDeletion, RecordDeletionPlan};
+pub use plans::topics::{TopicDeletion, TopicDeletionPlan};
 pub use quorum::{Quorum, QuorumNode, QuorumReplica, VoterListener};
 pub use quotas::{QuotaAlteration, QuotaEntity, QuotaFilter, QuotaMatch};
 pub use reassignments::Reassignment;
 pub use records::DeleteBefore;
 pub use resource::{Resource, TopicPartition};
 pub use share_offsets::ShareOffset;
+pub use streams_groups::{
+    StreamsAssignment, StreamsGroupDescription, StreamsInternalTopic, StreamsMember, StreamsSubtopology, StreamsTask,
+    StreamsTopology,
+};
+pub use telemetry::{TelemetryPush, TelemetrySubscription, TelemetryTemporality};
 pub use tokens::{DelegationToken, NewToken, Principal};
 pub use topics::{CreatedTopic, NewTopic, Replicas, TopicListing};
 pub use transactions::{
