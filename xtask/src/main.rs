@@ -6,7 +6,9 @@ mod interop;
 mod kafka;
 mod oracle;
 mod proxy;
+mod replicated;
 mod schema;
+mod soak;
 mod suite;
 mod test;
 mod tidy;
@@ -48,6 +50,8 @@ enum Chore {
     },
     #[command(subcommand)]
     Schema(schema::Command),
+    #[command(subcommand)]
+    Soak(soak::Command),
     Test(test::Arguments),
     /// Check the rules of the house: sans-IO modules, generated files, the file map, dependencies
     Tidy,
@@ -77,6 +81,7 @@ fn run(chore: Chore) -> Result<(), Box<dyn Error>> {
         Chore::Oracle { seed, assignors: true, .. } => oracle::run_assignors(seed)?,
         Chore::Oracle { seed, count, .. } => oracle::run(seed, count)?,
         Chore::Schema(command) => command.run()?,
+        Chore::Soak(command) => command.run().map_err(|failure| failure as Box<dyn Error>)?,
         Chore::Test(arguments) => arguments.run()?,
         Chore::Tidy => tidy::run()?,
         Chore::Vectors { folder } => vectors::run(&folder)?,

@@ -101,13 +101,23 @@ impl Arguments {
     fn targets(&self) -> Box<dyn Iterator<Item = Result<Target, Error>>> {
         match (&self.brokers, self.kafka) {
             (Some(brokers), _) => Box::new(std::iter::once(Target::existing(brokers.clone()).map_err(Error::from))),
-            (None, Some(version)) => Box::new(std::iter::once_with(move || Ok(Target::start(version)?))),
+            (None, Some(version)) => {
+                let single = std::iter::once_with(move || Ok(Target::start(version)?));
+                Box::new(single.chain(replicated(version)))
+            }
             (None, None) => {
                 let embedded = std::iter::once_with(|| Target::embedded().map_err(Error::Embedded));
-                Box::new(embedded.chain(RELEASES.into_iter().map(|version| Ok(Target::start(version)?))))
+                let single = RELEASES.into_iter().map(|version| Ok(Target::start(version)?));
+                // What brokers do when others go is the newest release's business alone: each blow takes seconds.
+                Box::new(embedded.chain(single).chain(replicated(Version::NEWEST)))
             }
         }
     }
+}
+
+/// Three brokers, some of which go.
+fn replicated(version: Version) -> impl Iterator<Item = Result<Target, Error>> {
+    std::iter::once_with(move || Ok(Target::start_replicated(version)?))
 }
 
 const ORACLE_SEED: u64 = 1;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::directory::{ClusterDirectory, NodeRecord, Record};
+use super::identity::Identity;
 use super::node::Node;
 use super::{Certificates, Config, Error, Folders, Release, Result, connect, interrupt, plan, probe};
 
@@ -121,6 +122,11 @@ impl Cluster {
     /// Where the cluster keeps its files; each node's log is `node-ID/kafka.log`.
     pub(crate) fn directory(&self) -> &Path {
         &self.members.directory.path
+    }
+
+    /// The processes of its nodes, all of which must run.
+    pub(crate) fn processes(&self) -> Result<Vec<Identity>> {
+        self.members.nodes.iter().map(Node::identity).collect()
     }
 
     /// Ends a node as a crash does (SIGKILL).

@@ -29,13 +29,18 @@ impl Identity {
         Ok(Self { process_id, start_time })
     }
 
+    /// Whether this very process is still there.
+    pub(crate) fn is_alive(&self) -> bool {
+        Self::of(self.process_id).is_ok_and(|found| found == *self)
+    }
+
     /// Whether this very process still runs, and `file` is on its command line.
     pub(crate) fn runs(&self, file: &Path) -> bool {
         let command_line = fs::read(format!("/proc/{}/cmdline", self.process_id)).unwrap_or_default();
         let wanted = file.as_os_str().as_encoded_bytes();
         // A zombie has no command line.
         let names_file = command_line.split(|byte| *byte == 0).any(|argument| argument == wanted);
-        names_file && Self::of(self.process_id).is_ok_and(|found| found == *self)
+        names_file && self.is_alive()
     }
 
     /// Kills the process if it [`runs`](Self::runs), and waits until it is gone.

@@ -87,11 +87,21 @@ impl Release {
         input: &[u8],
         limit: Duration,
     ) -> Result<Vec<u8>> {
+        process::run(class, self.program(classes, class).args(arguments), Input::Bytes(input), limit)
+    }
+
+    /// `java` for a class that [`compile`](Self::compile) left in `classes`; its arguments are still to come.
+    pub(crate) fn program(&self, classes: &Path, class: &str) -> Command {
         let mut command = self.jdk.command("java");
         let (classes, jars) = (classes.display(), self.folder.display());
-        command.args(["-Xmx1g", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-cp"]);
-        command.arg(format!("{classes}:{jars}/*")).arg(class).args(arguments);
-        process::run(class, &mut command, Input::Bytes(input), limit)
+        command.args([
+            "-Xmx1g",
+            "-XX:+UseSerialGC",
+            "-XX:-UsePerfData",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        ]);
+        command.arg("-cp").arg(format!("{classes}:{jars}/*")).arg(class);
+        command
     }
 
     /// Where programs compiled against this release may be kept.

@@ -68,6 +68,8 @@ pub(crate) struct Counts {
     pub(crate) connections: u64,
     /// Requests that arrived.
     pub(crate) requests: u64,
+    /// The same by broker and API.
+    pub(crate) by_broker: BTreeMap<(i32, ApiKey), u64>,
     /// Answers that were passed on.
     pub(crate) answers: u64,
     /// Connections that were closed because what came over them was no Kafka.
@@ -111,6 +113,7 @@ impl Rules {
     /// What happens to a request to this broker.
     pub(super) fn handle_request(&mut self, broker: i32, api: ApiKey) -> Option<RequestFault> {
         self.counts.requests += 1;
+        *self.counts.by_broker.entry((broker, api)).or_default() += 1;
         let fault = self.pick(broker, |fault| match fault {
             Fault::Request(wanted, fault) if wanted.is_none_or(|wanted| wanted == api) => Some(fault),
             Fault::Request(..) | Fault::Connection(_) => None,
@@ -182,6 +185,8 @@ mod tests {
         assert_eq!(rules.handle_request(1, ApiKey::PRODUCE), None);
         assert_eq!(rules.handle_connection(2), None);
         assert_eq!(rules.handle_request(2, ApiKey::PRODUCE), Some(RequestFault::Stall));
+        let expected = [((1, ApiKey::PRODUCE), 1), ((2, ApiKey::PRODUCE), 1), ((2, ApiKey::FETCH), 1)];
+        assert_eq!(rules.counts.by_broker, BTreeMap::from(expected));
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod topics;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::kafka;
+use crate::{kafka, replicated};
 pub(crate) use target::{Target, create};
 pub(crate) use text::Text;
 
@@ -83,10 +83,13 @@ pub(crate) fn run(target: &Target, filter: &str) -> Result<Counts, kafka::Error>
 }
 
 /// A scenario: what it does with a target.
-type Scenario = Box<dyn FnOnce(Target) -> Run + Send>;
-type Run = std::pin::Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
+pub(crate) type Scenario = Box<dyn FnOnce(Target) -> Run + Send>;
+pub(crate) type Run = std::pin::Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
 fn scenarios(target: &Target) -> Vec<(String, Scenario)> {
+    if target.is_replicated() {
+        return replicated::scenarios();
+    }
     let mut all = Vec::new();
     all.extend(topics::scenarios());
     all.extend(offsets::scenarios());
@@ -106,7 +109,7 @@ fn scenarios(target: &Target) -> Vec<(String, Scenario)> {
 }
 
 /// Names a scenario.
-fn scenario<F>(name: impl Into<String>, run: impl FnOnce(Target) -> F + Send + 'static) -> (String, Scenario)
+pub(crate) fn scenario<F>(name: impl Into<String>, run: impl FnOnce(Target) -> F + Send + 'static) -> (String, Scenario)
 where
     F: Future<Output = Result<(), Failure>> + Send + 'static,
 {

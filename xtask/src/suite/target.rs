@@ -68,6 +68,18 @@ impl Target {
         Ok(Self::new(format!("Kafka {version}"), bootstrap, release, Own::Kafka { cluster, doors }))
     }
 
+    /// Starts a cluster of three brokers, each in a rack of its own (`a`, `b`, `c`), with a plaintext listener, and one
+    /// behind the proxy.
+    pub(crate) fn start_replicated(version: Version) -> Result<Self, kafka::Error> {
+        let doors = Doors::bind(3).context(|| "open the ports of the proxy".to_owned())?;
+        let racks = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let listeners = vec![Listener::plaintext(), proxied(&doors)];
+        let config = Config { version, brokers: 3, listeners, racks, ..Config::default() };
+        let cluster = Cluster::start(&config, &Folders::of_workspace()?)?;
+        let (release, bootstrap) = (cluster.release().clone(), cluster.bootstrap_servers());
+        Ok(Self::new(format!("three brokers of Kafka {version}"), bootstrap, release, Own::Kafka { cluster, doors }))
+    }
+
     /// Takes a cluster that runs already, with the newest release's tools.
     pub(crate) fn existing(bootstrap: String) -> Result<Self, kafka::Error> {
         let release = Release::prepare(Version::NEWEST, &Folders::of_workspace()?)?;
@@ -84,6 +96,24 @@ impl Target {
 
     pub(super) fn is_embedded(&self) -> bool {
         matches!(self.0.own, Own::Embedded(_))
+    }
+
+    /// Whether it has three brokers: for the scenarios in which some of them go.
+    pub(super) fn is_replicated(&self) -> bool {
+        self.cluster().is_ok_and(|cluster| cluster.config().brokers > 1)
+    }
+
+    /// The cluster that was started for this.
+    pub(crate) fn cluster(&self) -> Result<&Cluster, Failure> {
+        match &self.0.own {
+            Own::Kafka { cluster, .. } => Ok(cluster),
+            Own::Nothing | Own::Embedded(_) => Err(Skipped("brokers of its own").into()),
+        }
+    }
+
+    /// The release whose tools judge.
+    pub(crate) fn release(&self) -> &Release {
+        &self.0.release
     }
 
     fn new(name: String, bootstrap: String, release: Release, own: Own) -> Self {
@@ -205,7 +235,7 @@ fn all_listeners(doors: &Doors) -> Vec<Listener> {
     let scram_only = Listener { mechanisms: vec![Mechanism::ScramSha512], ..Listener::sasl_plaintext() };
     vec![
         Listener::plaintext(),
-        Listener { advertised: doors.addresses(), ..named(listeners::PROXIED, Listener::plaintext()) },
+        proxied(doors),
         Listener::tls(),
         Listener::mutual_tls(),
         Listener::sasl_plaintext(),
@@ -214,6 +244,11 @@ fn all_listeners(doors: &Doors) -> Vec<Listener> {
         short(listeners::SASL_TLS_SHORT, Listener::sasl_tls()),
         named(listeners::SCRAM_ONLY, scram_only),
     ]
+}
+
+/// Its clients are told of the proxy's doors.
+fn proxied(doors: &Doors) -> Listener {
+    Listener { name: listeners::PROXIED.to_owned(), advertised: doors.addresses(), ..Listener::plaintext() }
 }
 
 pub(super) const SESSION_LIFETIME: Duration = Duration::from_secs(3);
