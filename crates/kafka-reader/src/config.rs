@@ -11,20 +11,28 @@ use smol_str::SmolStr;
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::GroupConfig;
 use crate::offsets::Patience;
+use crate::topic_names::TopicNames;
+use crate::topic_partition::TopicPartition;
 
 /// How a [`Reader`](crate::Reader) reads: `ReaderConfig { topic, ..ReaderConfig::default() }`.
 #[derive(Clone, Debug)]
 pub struct ReaderConfig {
-    /// The topic. No default (kafka-go `Topic`).
+    /// The topic. No default, and empty where `topics`, `partitions` or a `group` say what to read (kafka-go `Topic`).
     pub topic: SmolStr,
-    /// Which of its partitions. Default: all that there are when the reader is made (kafka-go `Partition`, Java
-    /// `assign`).
+    /// Several topics in place of one, by name or by what names match: all of their partitions are read. Default: none.
+    pub topics: TopicNames,
+    /// Which partitions of the topic; or else single ones of several topics. Default: all, those included that are added
+    /// later (kafka-go `Partition`, Java `assign`).
     pub partitions: Partitions,
+    /// How often partitions that were added are looked for, and topics that match, where all are read. They are read from
+    /// their first message on. Default 30 s (`metadata.max.age.ms`, there 5 min). A group has an interval
+    /// [of its own](GroupConfig::topics_interval).
+    pub topics_interval: Duration,
     /// Where to start, for partitions that `start_offsets` does not name. Default [`StartOffset::First`] (Java
     /// `auto.offset.reset`, kafka-go `StartOffset`).
     pub start_offset: StartOffset,
     /// Where to start, by partition. Default: none.
-    pub start_offsets: BTreeMap<i32, StartOffset>,
+    pub start_offsets: BTreeMap<TopicPartition, StartOffset>,
     /// How many bytes a broker waits for before it answers, up to `max_wait`. Default 1: it answers as soon as there is
     /// anything (`fetch.min.bytes`, kafka-go `MinBytes`).
     pub min_bytes: u32,
@@ -63,8 +71,8 @@ pub struct ReaderConfig {
     /// What to do where the partition no longer has the offset that is next: records were removed before they were read,
     /// or an election lost some. Default [`OutOfRange::Error`] (`auto.offset.reset`, kafka-go `OffsetOutOfRangeError`).
     pub out_of_range: OutOfRange,
-    /// Read as the member of this group, what it is assigned; `topic`, `partitions` and the start offsets are then left at
-    /// their defaults. Default: none (kafka-go `GroupID`).
+    /// Read as the member of this group, what it is assigned; `topic`, `topics`, `partitions` and the start offsets are
+    /// then left at their defaults. Default: none (kafka-go `GroupID`).
     pub group: Option<GroupConfig>,
     /// What a batch may decompress to, and the like. Default: [`Limits::default`], 64 MiB for a decompressed batch.
     pub limits: Limits,
@@ -74,7 +82,9 @@ impl Default for ReaderConfig {
     fn default() -> Self {
         Self {
             topic: SmolStr::default(),
+            topics: TopicNames::default(),
             partitions: Partitions::All,
+            topics_interval: Duration::from_secs(30),
             start_offset: StartOffset::First,
             start_offsets: BTreeMap::new(),
             min_bytes: 1,
@@ -106,16 +116,18 @@ pub enum OutOfRange {
     Latest,
 }
 
-/// Which partitions of a topic to read.
+/// Which partitions to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Partitions {
-    /// All that there are.
+    /// All that there are, and those that are added.
     #[default]
     All,
-    /// A single one.
+    /// A single one of the topic.
     One(i32),
-    /// Several, each named once.
+    /// Several of the topic, each named once.
     Several(Vec<i32>),
+    /// Several of whichever topics, each named once; [`ReaderConfig::topic`] is left empty.
+    Named(Vec<TopicPartition>),
 }
 
 /// Where to start reading a partition.
@@ -124,7 +136,8 @@ pub enum StartOffset {
     /// At the oldest record there is (Java `earliest`, kafka-go `FirstOffset`).
     #[default]
     First,
-    /// Behind the newest one, as it is when the reader is made (Java `latest`, kafka-go `LastOffset`).
+    /// Behind the newest one, as it is when the reader is made (Java `latest`, kafka-go `LastOffset`). So partitions that
+    /// are added later are read from their first message on.
     Last,
     /// At this offset. Where the partition does not reach so far, or no longer begins so early, it is an error.
     At(i64),
@@ -150,13 +163,7 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn parse(config: &ReaderConfig) -> Result<Self> {
         let invalid = |what| Error::new(ErrorKind::InvalidConfig(what)).with_topic(&config.topic);
-        match &config.group {
-            None if config.topic.is_empty() => return Err(invalid("topic is empty")),
-            Some(_) if !config.topic.is_empty() || config.partitions != Partitions::All => {
-                return Err(invalid("a member of a group reads what it is assigned: name the topics in the group"));
-            }
-            _ => {}
-        }
+        config.selection().map_err(invalid)?;
         if config.min_bytes > config.max_bytes {
             return Err(invalid("min_bytes is larger than max_bytes"));
         }
@@ -166,7 +173,10 @@ impl Settings {
         if config.prefetch_bytes == 0 || config.prefetch_messages == 0 {
             return Err(invalid("prefetch_bytes and prefetch_messages must not be 0"));
         }
-        check_partitions(config).map_err(invalid)?;
+        let negative = |start: &StartOffset| matches!(start, StartOffset::At(offset) if *offset < 0);
+        if config.start_offsets.values().chain([&config.start_offset]).any(negative) {
+            return Err(invalid("a start offset is negative"));
+        }
         let size = |bytes: u32, what| i32::try_from(bytes).map_err(|_| invalid(what));
         let max_wait_ms = i32::try_from(config.max_wait.as_millis());
         let rack = config.rack.as_ref().or_else(|| config.group.as_ref()?.rack.as_ref());
@@ -192,18 +202,55 @@ impl Settings {
 /// A year: what is longer stands for never, and might not be a point in time.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-fn check_partitions(config: &ReaderConfig) -> Result<(), &'static str> {
-    if let Partitions::Several(partitions) = &config.partitions {
-        let distinct: BTreeSet<_> = partitions.iter().collect();
-        if partitions.is_empty() || distinct.len() < partitions.len() {
-            return Err("partitions must name one at least, and each once");
+/// What to read, of all the ways to say so.
+#[derive(Clone, Debug)]
+pub(crate) enum Selection {
+    /// What a group assigns.
+    Group,
+    /// All partitions of topics, with those that are added.
+    Topics(TopicNames),
+    Partitions(BTreeSet<TopicPartition>),
+}
+
+impl ReaderConfig {
+    pub(crate) fn selection(&self) -> Result<Selection, &'static str> {
+        let (topic, several) = (!self.topic.is_empty(), !self.topics.is_empty());
+        if self.group.is_some() {
+            let nothing = !topic && !several && self.partitions == Partitions::All;
+            return match nothing {
+                true => Ok(Selection::Group),
+                false => Err("a member of a group reads what it is assigned: name the topics in the group"),
+            };
+        }
+        let of_topic = |index: &i32| TopicPartition::new(self.topic.clone(), *index);
+        let named: Vec<_> = match &self.partitions {
+            Partitions::All => return self.all_partitions(),
+            Partitions::Named(_) if topic || several => return Err("named partitions name their topics themselves"),
+            Partitions::Named(named) => named.clone(),
+            Partitions::One(_) | Partitions::Several(_) if !topic || several => {
+                return Err("partitions by index are those of one topic");
+            }
+            Partitions::One(index) => vec![of_topic(index)],
+            Partitions::Several(indexes) => indexes.iter().map(of_topic).collect(),
+        };
+        let distinct: BTreeSet<_> = named.iter().filter(|partition| !partition.topic.is_empty()).cloned().collect();
+        match !named.is_empty() && distinct.len() == named.len() {
+            true => Ok(Selection::Partitions(distinct)),
+            false => Err("partitions must name one at least, and each once"),
         }
     }
-    let negative = |start: &StartOffset| matches!(start, StartOffset::At(offset) if *offset < 0);
-    if config.start_offsets.values().chain([&config.start_offset]).any(negative) {
-        return Err("a start offset is negative");
+
+    fn all_partitions(&self) -> Result<Selection, &'static str> {
+        match (self.topic.is_empty(), self.topics.is_empty()) {
+            (true, true) => Err("topic is empty"),
+            (false, false) => Err("topic and topics exclude each other"),
+            (false, true) => Ok(Selection::Topics([self.topic.clone()].into())),
+            (true, false) if !self.topics.is_valid() => {
+                Err("topics must be named once each, and none with an empty name")
+            }
+            (true, false) => Ok(Selection::Topics(self.topics.clone())),
+        }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -232,8 +279,34 @@ mod tests {
             ReaderConfig { start_offset: StartOffset::At(-1), ..config() },
             ReaderConfig { partitions: Partitions::Several(vec![]), ..config() },
             ReaderConfig { partitions: Partitions::Several(vec![1, 2, 1]), ..config() },
+            ReaderConfig { partitions: Partitions::Named(vec![TopicPartition::new("u", 0)]), ..config() },
+            ReaderConfig { topics: ["u"].into(), ..config() },
+            ReaderConfig { group: Some(GroupConfig::default()), ..config() },
         ] {
             assert!(matches!(refusal(config), ErrorKind::InvalidConfig(_)));
+        }
+    }
+
+    #[test]
+    fn there_is_one_way_to_say_what_to_read() {
+        let part = TopicPartition::new;
+        let named = |named: Vec<_>| ReaderConfig { partitions: Partitions::Named(named), ..ReaderConfig::default() };
+        let topics = |topics: TopicNames| ReaderConfig { topics, ..ReaderConfig::default() };
+        assert!(
+            named(vec![part("a", 0), part("b", 0)]).selection().is_ok()
+                && topics(["a", "b"].into()).selection().is_ok()
+        );
+        for wrong in [
+            named(vec![]),
+            named(vec![part("a", 0), part("a", 0)]),
+            named(vec![part("", 0)]),
+            ReaderConfig { topics: ["a"].into(), ..named(vec![part("a", 0)]) },
+            topics(["a", "a"].into()),
+            topics([""].into()),
+            ReaderConfig { partitions: Partitions::One(0), ..topics(["a"].into()) },
+            ReaderConfig { partitions: Partitions::One(0), ..ReaderConfig::default() },
+        ] {
+            assert!(wrong.selection().is_err(), "{wrong:?}");
         }
     }
 }

@@ -353,17 +353,16 @@ impl Control {
     fn check_vacancy(&mut self, mut assigned: Assigned, end: i64) {
         let shared = Arc::clone(&self.shared);
         self.tasks.spawn(async move {
-            let Gauge { topic, partition, .. } = &*assigned.gauge;
-            let reason =
-                match offsets::local_start(&shared.transport, &shared.settings.patience, topic, *partition).await {
-                    Ok(start) if start <= assigned.position.offset() => {
-                        assigned.position.set_vacant_to(end);
-                        let _reader_is_gone = shared.events.send(Event::Vacant(assigned.gauge.hold(0, 0), end));
-                        Reason::Released
-                    }
-                    Ok(_) => Reason::Released,
-                    Err(error) => Reason::Failed(assigned.error(error)),
-                };
+            let partition = assigned.gauge.name();
+            let reason = match offsets::local_start(&shared.transport, &shared.settings.patience, partition).await {
+                Ok(start) if start <= assigned.position.offset() => {
+                    assigned.position.set_vacant_to(end);
+                    let _reader_is_gone = shared.events.send(Event::Vacant(assigned.gauge.hold(0, 0), end));
+                    Reason::Released
+                }
+                Ok(_) => Reason::Released,
+                Err(error) => Reason::Failed(assigned.error(error)),
+            };
             Some(Returned { partitions: vec![assigned], reason })
         });
     }
@@ -483,11 +482,10 @@ fn is_replaced(before: Uuid, now: Uuid) -> bool {
 /// The first offset of a partition, and the one behind its last record.
 async fn range(shared: &Shared, assigned: &Assigned) -> Result<(i64, i64)> {
     let Shared { transport, settings, .. } = shared;
-    let (topic, partition) = (&assigned.gauge.topic, assigned.gauge.partition);
+    let partition = assigned.gauge.name();
     let ask = async |timestamp| {
-        let wanted = BTreeMap::from([(partition, timestamp)]);
-        let listed =
-            offsets::list(transport, &settings.patience, topic, &wanted, IsolationLevel::ReadUncommitted).await?;
+        let wanted = BTreeMap::from([(partition.clone(), timestamp)]);
+        let listed = offsets::list(transport, &settings.patience, &wanted, IsolationLevel::ReadUncommitted).await?;
         let missing = || assigned.error(Error::new(ErrorKind::UnknownPartition));
         listed.get(&partition).map(|listed| listed.offset).ok_or_else(missing)
     };

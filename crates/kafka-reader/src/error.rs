@@ -7,6 +7,8 @@ use std::sync::Arc;
 use kafka_protocol::{DecodeError, ErrorCode, Uuid};
 use smol_str::SmolStr;
 
+use crate::topic_partition::TopicPartition;
+
 /// The result of most functions here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -37,6 +39,12 @@ impl Error {
         &self.0.context
     }
 
+    /// The partition that it happened to, where it was one.
+    pub fn topic_partition(&self) -> Option<TopicPartition> {
+        let ErrorContext { topic, partition, .. } = self.context();
+        Some(TopicPartition::new(topic.clone()?, (*partition)?))
+    }
+
     /// The broker's error code, where a broker answered with one.
     pub fn code(&self) -> Option<ErrorCode> {
         match self.0.kind {
@@ -46,7 +54,7 @@ impl Error {
     }
 
     /// Whether the partition is no longer read: what it is at cannot be trusted, and only the caller knows where to go
-    /// on. Other partitions are read as before. All other errors of a running reader are news: it tries on.
+    /// on; [`Reader::set_offset`](crate::Reader::set_offset) says so. Other partitions are read as before. All other errors of a running reader are news: it tries on.
     pub fn is_halt(&self) -> bool {
         use ErrorKind as Kind;
         matches!(self.0.kind, Kind::CorruptBatch | Kind::OffsetOutOfRange { .. } | Kind::TopicReplaced { .. })
@@ -231,7 +239,7 @@ pub enum ErrorKind {
     /// What has no group cannot be committed.
     #[error("the reader has no group to commit for")]
     NoGroup,
-    /// What a group decides is not the reader's to decide.
+    /// What a group decides is not the reader's to decide: it has no topic of its own whose partitions it could go by.
     #[error("not possible in a group, whose commits say where to read")]
     NotInGroup,
     /// The partition is not this member's, or no longer: nothing was committed for it.
@@ -247,6 +255,9 @@ pub enum ErrorKind {
         /// The offset that the next record will get.
         last: i64,
     },
+    /// The partition is read from elsewhere since: what was to be committed before may or may not be.
+    #[error("the partition is read from elsewhere by now; the offset may or may not be committed")]
+    Rewound,
     /// The topic was deleted, and another of the same name was created. The partition is halted: its offset means
     /// nothing in the new one.
     #[error("the topic was replaced by another of the same name: {before} is now {now}")]
@@ -283,7 +294,8 @@ impl ErrorKind {
             Self::OffsetOutOfRange { .. } => {
                 "records may have been lost in an election; start at an offset that exists"
             }
-            Self::TopicReplaced { .. } => "make a new reader",
+            Self::NotInGroup => "name the topic, too, of a partition that is assigned",
+            Self::TopicReplaced { .. } => "set the offset of the partition to read the new topic, or make a new reader",
             _ => return None,
         })
     }

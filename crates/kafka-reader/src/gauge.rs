@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use smol_str::SmolStr;
 use tokio::sync::Notify;
 
+use crate::topic_partition::TopicPartition;
+
 /// What all partitions of a reader have fetched ahead, and the call to fetch more.
 #[derive(Debug, Default)]
 pub(crate) struct Total {
@@ -73,6 +75,10 @@ impl Gauge {
             told: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         }
+    }
+
+    pub(crate) fn name(&self) -> TopicPartition {
+        TopicPartition::new(self.topic.clone(), self.partition)
     }
 
     /// What waits to be returned of this partition.

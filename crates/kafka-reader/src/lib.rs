@@ -1,4 +1,4 @@
-//! Reading: from the partitions of a topic to messages, in order, each one, at the caller's pace.
+//! Reading: from the partitions of topics to messages, in order, each one, at the caller's pace.
 //!
 //! ```text
 //!  Reader ◄──────────── chunks: checked batches, in order per partition ◄───────────┐ a queue
@@ -38,6 +38,7 @@ mod batch;
 mod chunk;
 mod config;
 mod control;
+mod discovery;
 mod epochs;
 mod error;
 mod fetcher;
@@ -50,6 +51,7 @@ mod reader;
 mod session;
 mod stats;
 mod stream;
+mod topic_names;
 mod topic_partition;
 
 pub use assignor::{
@@ -61,7 +63,7 @@ pub use config::{IsolationLevel, OutOfRange, Partitions, ReaderConfig, StartOffs
 pub use error::{Error, ErrorContext, ErrorKind, Result};
 pub use group::{
     AssignedPartition, CommitHandle, CommitOffset, Committing, ConsumerGroup, Ended, Generation, Generations,
-    GroupConfig, GroupEvent, GroupTopicNames, LostReason, Revoked,
+    GroupConfig, GroupEvent, LostReason, Revoked,
 };
 /// What to decode the records of a [`FetchedBatch`] with, and what comes out.
 pub use kafka_protocol::records::{BatchDecoder, Record};
@@ -69,4 +71,5 @@ pub use offsets::EndOffsets;
 pub use reader::Reader;
 pub use stats::{PartitionStats, ReaderStats, Summary};
 pub use stream::Messages;
-pub use topic_partition::TopicPartition;
+pub use topic_names::TopicNames;
+pub use topic_partition::{PartitionRef, TopicPartition};

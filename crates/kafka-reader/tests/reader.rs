@@ -11,7 +11,9 @@ use kafka_protocol::messages::fetch::AbortedTransaction;
 use kafka_protocol::records::{
     BatchBuilder, BatchOptions, Compression, Compressor, ControlRecord, ControlType, Producer,
 };
-use kafka_reader::{BatchDecoder, ErrorKind, IsolationLevel, Partitions, Reader, ReaderConfig, StartOffset};
+use kafka_reader::{
+    BatchDecoder, ErrorKind, IsolationLevel, Partitions, Reader, ReaderConfig, StartOffset, TopicPartition,
+};
 use support::{TOPIC, World};
 use tokio::time::{Instant, timeout};
 
@@ -51,7 +53,7 @@ async fn every_message_of_every_partition_in_order() {
     let world = World::new(&[0, 1, 2, 0]);
     (0..4).for_each(|partition| append_numbered(&world, partition, 0..50));
     let mut reader = reader(&world, config()).await;
-    assert_eq!(reader.partitions().collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert!(reader.partitions().eq((0..4).map(|index| TopicPartition::new(TOPIC, index))));
     assert_eq!((reader.offset(3), reader.offset(4)), (Some(0), None));
     let read = values(&mut reader, 200).await;
     assert!((0..4).all(|partition| read[&partition] == numbered(0..50)));
@@ -76,7 +78,8 @@ async fn starts_first_last_and_within_a_compressed_batch() {
     let ten: Vec<_> = numbered(0..10);
     let ten: Vec<_> = ten.iter().map(String::as_str).collect();
     (0..3).for_each(|partition| world.append_with(partition, &ten, BatchOptions::default(), Compression::Gzip));
-    let start_offsets = BTreeMap::from([(1, StartOffset::Last), (2, StartOffset::At(7))]);
+    let part = |index| TopicPartition::new(TOPIC, index);
+    let start_offsets = BTreeMap::from([(part(1), StartOffset::Last), (part(2), StartOffset::At(7))]);
     let mut reader = reader(&world, ReaderConfig { start_offsets, ..config() }).await;
     assert_eq!([0, 1, 2].map(|partition| reader.offset(partition)), [Some(0), Some(10), Some(7)]);
     world.append(1, &["new"]);
@@ -299,7 +302,7 @@ async fn aborted_transactions_and_markers_are_not_returned_and_the_end_is_reache
         transactions(&world);
         let mut reader = reader(&world, ReaderConfig { isolation_level, ..config() }).await;
         let end = reader.end_offsets().await.unwrap();
-        assert_eq!(end.iter().collect::<Vec<_>>(), [(0, 11)]);
+        assert_eq!(end.iter().collect::<Vec<_>>(), [(TopicPartition::new(TOPIC, 0), 11)]);
         let mut read = Vec::new();
         while let Some(message) = timeout(Duration::from_secs(5), reader.fetch_until(&end)).await.unwrap().unwrap() {
             read.push(String::from_utf8(message.value.unwrap().to_vec()).unwrap());

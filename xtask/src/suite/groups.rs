@@ -159,7 +159,7 @@ async fn write(transport: Transport, topic: String, count: usize) -> Result<(), 
 async fn ends(transport: &Transport, topic: &str) -> Result<BTreeMap<i32, i64>, Failure> {
     let reader =
         Reader::new(transport.clone(), ReaderConfig { topic: topic.into(), ..ReaderConfig::default() }).await?;
-    let ends = reader.end_offsets().await?.iter().collect();
+    let ends = reader.end_offsets().await?.iter().map(|(partition, end)| (partition.partition, end)).collect();
     reader.close().await;
     Ok(ends)
 }

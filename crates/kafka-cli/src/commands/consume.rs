@@ -265,7 +265,8 @@ async fn next_batch(reader: &mut Reader, end: Option<&EndOffsets>) -> kafka_read
 /// Reports the partitions that end before the place where to begin. They need not be read to know that, and as they have
 /// reached their end, perhaps are not.
 fn report_beyond(reader: &Reader, end: &EndOffsets) -> Vec<i32> {
-    let offsets = end.iter().filter_map(|(partition, end)| Some((partition, reader.offset(partition)?, end)));
+    let offsets =
+        end.iter().filter_map(|(partition, end)| Some((partition.partition, reader.offset(&partition)?, end)));
     let beyond = offsets.filter(|(_, offset, end)| offset > end);
     let report = |(partition, offset, end)| {
         report::error(&Error::BeyondEnd { topic: reader.config().topic.to_string(), partition, offset, end });

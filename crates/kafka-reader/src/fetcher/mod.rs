@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use self::side::{FINAL_EPOCH, Side};
 use crate::chunk::Chunk;
 use crate::config::{IsolationLevel, OutOfRange, Settings};
+use crate::discovery::Found;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gauge::{Gauge, Held, Total};
 use crate::position::{Outcome, Position};
@@ -74,6 +75,8 @@ pub(crate) enum Event {
     Reset(Held, Reset),
     /// The partition is no longer read.
     Halted(Held, Error),
+    /// Partitions were added to the topics.
+    Found(Found),
 }
 
 /// Where a partition is read from now on.

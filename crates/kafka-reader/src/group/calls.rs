@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use kafka_conn::{BrokerId, CallOptions, Cluster, Connection, Route, Transport};
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
-use kafka_protocol::messages::metadata::MetadataRequest;
 use kafka_protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse,
 };
@@ -15,7 +14,6 @@ use kafka_protocol::messages::offset_fetch::{
 use smol_str::SmolStr;
 
 use super::commits::CommitOffset;
-use super::config::GroupTopicNames;
 use crate::assignor::{GroupTopics, PartitionRacks};
 use crate::error::{Error, ErrorKind, Result};
 use crate::offsets::Listed;
@@ -192,18 +190,6 @@ fn read_committed(
 
 fn broker(code: ErrorCode) -> Error {
     Error::new(ErrorKind::Broker(code))
-}
-
-/// The names that a group's topics have now.
-pub(super) async fn topic_names(transport: &Transport, topics: &GroupTopicNames) -> Result<BTreeSet<SmolStr>> {
-    let matches = match topics {
-        GroupTopicNames::Names(names) => return Ok(names.iter().cloned().collect()),
-        GroupTopicNames::Matching(matches) => matches,
-    };
-    let everything = MetadataRequest { topics: None, ..MetadataRequest::default() };
-    let response = transport.call(&everything, Route::Any).await?;
-    let names = response.topics.iter().filter(|topic| !topic.is_internal).filter_map(|topic| topic.name.clone());
-    Ok(names.filter(|name| matches(name)).collect())
 }
 
 /// The partitions of topics, with the racks of their replicas. Topics that do not exist are left out.

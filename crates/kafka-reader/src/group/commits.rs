@@ -45,6 +45,8 @@ pub(crate) enum CommitFailure {
     /// The partition is not the member's, or no longer.
     NotOwned(TopicPartition),
     Refused(TopicPartition, ErrorCode),
+    /// The partition is read from elsewhere by now. It may or may not be committed.
+    Rewound(TopicPartition),
     /// The time was over. It may or may not be committed.
     TimedOut,
 }
@@ -105,11 +107,24 @@ impl Commits {
     /// A partition is no longer the member's: nothing is committed for it any more.
     pub(crate) fn disown(&mut self, partition: &TopicPartition) {
         self.owned.remove(partition);
-        let lost = |wait: &Wait| wait.offsets.contains_key(partition);
-        let failed: Vec<_> = self.waits.iter().filter(|(_, wait)| lost(wait)).map(|(ticket, _)| *ticket).collect();
+        self.fail_waits(partition, CommitFailure::NotOwned);
+    }
+
+    fn fail_waits(&mut self, partition: &TopicPartition, failure: impl Fn(TopicPartition) -> CommitFailure) {
+        let concerned = |wait: &Wait| wait.offsets.contains_key(partition);
+        let failed: Vec<_> = self.waits.iter().filter(|(_, wait)| concerned(wait)).map(|(ticket, _)| *ticket).collect();
         for ticket in failed {
-            self.finish(ticket, Err(CommitFailure::NotOwned(partition.clone())));
+            self.finish(ticket, Err(failure(partition.clone())));
         }
+    }
+
+    /// The partition is read from elsewhere, by the application's decision or because records were lost: what was to be
+    /// committed of it and was not yet is dropped, and what is marked from now on counts, also where it is lower.
+    pub(crate) fn rewind(&mut self, partition: &TopicPartition) {
+        let Some(entry) = self.owned.get_mut(partition) else { return };
+        self.next_epoch += 1;
+        *entry = Entry { epoch: self.next_epoch, marked: None, committed: -1 };
+        self.fail_waits(partition, CommitFailure::Rewound);
     }
 
     /// An offset is to be committed, unless a higher one is, or is there. `false`: the partition is not the member's.
@@ -383,6 +398,24 @@ mod tests {
         commits.handle_answer(now, Some(&codes(&[(0, ErrorCode::NONE)])));
         commits.mark(now, &part(0), at(3));
         assert_eq!(sent(&mut commits, now + 2 * SECOND), [(0, 3)]);
+    }
+
+    #[test]
+    fn who_goes_back_commits_what_is_lower() {
+        let (mut commits, now) = commits();
+        let ticket = commits.commit(now, [(part(0), at(9))].into(), now + 9 * SECOND);
+        assert_eq!(sent(&mut commits, now), [(0, 9)]);
+        commits.rewind(&part(0));
+        assert_eq!(commits.poll_done(), Some((ticket, Err(CommitFailure::Rewound(part(0))))));
+        // The answer to what was on its way says nothing of what comes now.
+        commits.mark(now, &part(0), at(3));
+        commits.handle_answer(now, Some(&codes(&[(0, ErrorCode::NONE)])));
+        assert_eq!(sent(&mut commits, now + SECOND), [(0, 3)]);
+        commits.handle_answer(now, Some(&codes(&[(0, ErrorCode::NONE)])));
+        commits.mark(now, &part(0), at(2));
+        assert_eq!(sent(&mut commits, now + 9 * SECOND), [], "from there on the highest counts again");
+        commits.rewind(&part(7));
+        assert!(!commits.mark(now, &part(7), at(1)), "not its own");
     }
 
     #[test]

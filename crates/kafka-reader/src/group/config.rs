@@ -1,6 +1,5 @@
 //! How a member of a group behaves.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use super::membership::MemberConfig;
 use crate::assignor::{Assignor, CooperativeStickyAssignor, RangeAssignor};
 use crate::config::{LONGEST_WAIT, StartOffset};
 use crate::error::{Error, ErrorKind, Result};
+use crate::topic_names::TopicNames;
 
 /// How a member of a consumer group behaves: `GroupConfig { group_id, topics, ..GroupConfig::default() }`.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct GroupConfig {
     /// The group. No default (`group.id`, kafka-go `GroupID`).
     pub group_id: SmolStr,
     /// The topics. No default (kafka-go `GroupTopics`, Java `subscribe`).
-    pub topics: GroupTopicNames,
+    pub topics: TopicNames,
     /// The name of a static member, unique within the group: it may be away for
     /// [`session_timeout`](Self::session_timeout) without the group noticing. Default: none, a dynamic member
     /// (`group.instance.id`, KIP-345).
@@ -61,7 +61,7 @@ impl Default for GroupConfig {
     fn default() -> Self {
         Self {
             group_id: SmolStr::default(),
-            topics: GroupTopicNames::Names(Vec::new()),
+            topics: TopicNames::default(),
             instance_id: None,
             rack: None,
             assignors: vec![Arc::new(RangeAssignor), Arc::new(CooperativeStickyAssignor)],
@@ -78,38 +78,6 @@ impl Default for GroupConfig {
     }
 }
 
-/// The topics of a group.
-#[derive(Clone)]
-pub enum GroupTopicNames {
-    /// These; they need not exist yet.
-    Names(Vec<SmolStr>),
-    /// All whose names match, those included that are made later. Internal topics never do.
-    Matching(Arc<dyn Fn(&str) -> bool + Send + Sync>),
-}
-
-impl GroupTopicNames {
-    /// All topics whose names begin so.
-    pub fn with_prefix(prefix: impl Into<SmolStr>) -> Self {
-        let prefix = prefix.into();
-        Self::Matching(Arc::new(move |name| name.starts_with(prefix.as_str())))
-    }
-}
-
-impl<T: Into<SmolStr>, const N: usize> From<[T; N]> for GroupTopicNames {
-    fn from(names: [T; N]) -> Self {
-        Self::Names(names.into_iter().map(Into::into).collect())
-    }
-}
-
-impl fmt::Debug for GroupTopicNames {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Names(names) => f.debug_tuple("Names").field(names).finish(),
-            Self::Matching(_) => f.write_str("Matching(..)"),
-        }
-    }
-}
-
 impl GroupConfig {
     /// What a member goes by, where the configuration can work.
     pub(crate) fn parse(&self) -> Result<MemberConfig> {
@@ -118,9 +86,8 @@ impl GroupConfig {
         if self.group_id.is_empty() {
             return invalid("group_id is empty");
         }
-        if matches!(&self.topics, GroupTopicNames::Names(names) if names.is_empty() || names.iter().any(|n| n.is_empty()))
-        {
-            return invalid("a group needs topics, and none with an empty name");
+        if !self.topics.is_valid() {
+            return invalid("a group needs topics, each named once, and none with an empty name");
         }
         if self.assignors.is_empty() {
             return invalid("a group needs an assignor");
@@ -161,7 +128,7 @@ mod tests {
         assert!(good().parse().is_ok());
         for config in [
             GroupConfig { group_id: SmolStr::default(), ..good() },
-            GroupConfig { topics: GroupTopicNames::Names(Vec::new()), ..good() },
+            GroupConfig { topics: TopicNames::default(), ..good() },
             GroupConfig { topics: [""].into(), ..good() },
             GroupConfig { assignors: Vec::new(), ..good() },
             GroupConfig { heartbeat_interval: Duration::from_secs(60), ..good() },

@@ -243,6 +243,16 @@ impl Committing {
         self.activity.wake.notify_one();
         CommitHandle { answer, group_id: self.group_id.clone() }
     }
+
+    /// Lets commits go back: says that these partitions are read from elsewhere from now on, because the application went
+    /// back, or because records were lost. What was to be committed of them and was not yet is dropped; from the next
+    /// offset on the highest counts again. A [`Reader`](crate::Reader) says it by itself.
+    pub fn rewind<'a>(&self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
+        let mut book = lock(&self.commits);
+        partitions.into_iter().for_each(|partition| book.commits.rewind(partition));
+        drop(book);
+        self.activity.wake.notify_one();
+    }
 }
 
 impl fmt::Debug for Committing {

@@ -472,7 +472,7 @@ impl Membership {
         if let Some(change) = self.changes.pop_front() {
             return Some(Action::Tell(change));
         }
-        if self.topics.is_empty() && matches!(self.state, State::Idle { .. }) {
+        if self.has_nothing_to_join_for() {
             return None;
         }
         self.begin(now);
@@ -491,6 +491,11 @@ impl Membership {
             Coordinator::Known => {}
         }
         self.poll_request(now)
+    }
+
+    /// No topic is there yet that it subscribes to.
+    fn has_nothing_to_join_for(&self) -> bool {
+        self.topics.is_empty() && matches!(self.state, State::Idle { .. })
     }
 
     fn is_here(&self) -> bool {
@@ -539,6 +544,9 @@ impl Membership {
 
     /// When [`poll`](Self::poll) has something to do without anything being handed in.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        if self.has_nothing_to_join_for() {
+            return None;
+        }
         let beat = (!self.heartbeat.in_flight).then_some(self.heartbeat.next);
         let slow = self.busy_since.map(|since| since + self.config.max_poll_interval);
         let state = match &self.state {

@@ -19,7 +19,7 @@ mod task;
 
 pub(crate) use activity::{Activity, Waiting};
 pub use commits::CommitOffset;
-pub use config::{GroupConfig, GroupTopicNames};
+pub use config::GroupConfig;
 pub(crate) use consumer_group::highest;
 pub use consumer_group::{CommitHandle, Committing, ConsumerGroup};
 pub use event::{AssignedPartition, GroupEvent, Revoked};

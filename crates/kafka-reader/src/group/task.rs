@@ -248,7 +248,7 @@ impl Task {
         self.next_look = now + self.config.topics_interval.max(Duration::from_millis(1)).min(LONGEST_WAIT);
         let (transport, topics) = (self.transport.clone(), self.config.topics.clone());
         self.calls.spawn(async move {
-            let names = calls::topic_names(&transport, &topics).await;
+            let names = topics.current(&transport).await;
             if let Ok(names) = &names {
                 let all: Vec<_> = names.iter().map(SmolStr::as_str).collect();
                 let _told_by_the_snapshot = transport.refresh(&all).await;
@@ -549,6 +549,7 @@ impl CommitFailure {
         let (kind, partition) = match self {
             Self::NotOwned(partition) => (ErrorKind::NotOwned, Some(partition)),
             Self::Refused(partition, code) => (ErrorKind::Broker(code), Some(partition)),
+            Self::Rewound(partition) => (ErrorKind::Rewound, Some(partition)),
             Self::TimedOut => (ErrorKind::Broker(ErrorCode::REQUEST_TIMED_OUT), None),
         };
         let error = Error::new(kind).with_group(group_id);
@@ -568,21 +569,18 @@ async fn positions(
 ) -> Result<Positions> {
     let committed = calls::committed(transport, coordinator, &config.group_id, partitions).await?;
     let mut positions = Positions::new();
-    let mut open: BTreeMap<SmolStr, BTreeMap<i32, i64>> = BTreeMap::new();
+    let mut open = BTreeMap::new();
+    let timestamp = if config.start_offset == StartOffset::Last { LAST } else { FIRST };
     for (partition, listed) in committed {
         if listed.offset >= 0 {
             positions.insert(partition, (listed, true));
         } else {
-            let timestamp = if config.start_offset == StartOffset::Last { LAST } else { FIRST };
-            open.entry(partition.topic).or_default().insert(partition.partition, timestamp);
+            open.insert(partition, timestamp);
         }
     }
     let patience = Patience { retry_timeout: config.commit_timeout, backoff: config.backoff.clone() };
-    for (topic, wanted) in open {
-        let listed = offsets::list(transport, &patience, &topic, &wanted, IsolationLevel::ReadUncommitted).await?;
-        let start = |(index, listed)| (TopicPartition::new(topic.clone(), index), (listed, false));
-        positions.extend(listed.into_iter().map(start));
-    }
+    let listed = offsets::list(transport, &patience, &open, IsolationLevel::ReadUncommitted).await?;
+    positions.extend(listed.into_iter().map(|(partition, listed)| (partition, (listed, false))));
     Ok(positions)
 }
 

@@ -133,12 +133,13 @@ impl Reader {
             GroupEvent::Assigned { partitions, .. } => {
                 let start = |AssignedPartition { partition, offset, leader_epoch }| Start {
                     partition,
+                    topic_id: Uuid::ZERO,
                     offset,
                     leader_epoch: leader_epoch.unwrap_or(-1),
                     otherwise: None,
                 };
                 self.shared.counters.rebalances.add(1);
-                self.add(partitions.into_iter().map(start).collect(), Uuid::ZERO);
+                self.add(partitions.into_iter().map(start));
             }
             GroupEvent::Revoked(revoked) => {
                 self.give_up(revoked.partitions());
@@ -150,6 +151,13 @@ impl Reader {
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Lets commits go back where reading does; what was processed before counts no more.
+    pub(super) fn rewind_commits(&mut self, partition: &TopicPartition) {
+        let Some(membership) = &mut self.group else { return };
+        membership.group.committing().rewind([partition]);
+        membership.processing.take_if(|(processed, _)| processed == partition);
     }
 
     fn give_up(&mut self, partitions: &[TopicPartition]) {

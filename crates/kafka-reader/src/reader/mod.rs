@@ -2,42 +2,51 @@
 
 mod group;
 mod offsets_of;
+mod progress;
+mod starts;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use kafka_conn::{Message, Transport};
-use kafka_protocol::Uuid;
 use kafka_protocol::records::BatchDecoder;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+
+use self::progress::Progress;
+use self::starts::Start;
 
 use crate::batch::FetchedBatch;
 use crate::chunk::Chunk;
-use crate::config::{OutOfRange, Partitions, ReaderConfig, Settings, StartOffset};
+use crate::config::{ReaderConfig, Selection, Settings};
 use crate::control::{Control, Signals};
+use crate::discovery;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetcher::{Assigned, Event, Mailbox, Shared};
 use crate::gauge::{Gauge, Total};
 use crate::group::{Activity, CommitOffset, ConsumerGroup, Waiting};
-use crate::offsets::{self, EndOffsets, FIRST, LAST, Listed};
+use crate::offsets::EndOffsets;
 use crate::position::Position;
-use crate::stats::{Counters, PartitionStats, ReaderStats};
+use crate::stats::{Counters, ReaderStats};
 use crate::stream::Messages;
-use crate::topic_partition::TopicPartition;
+use crate::topic_partition::{PartitionRef, TopicPartition};
 
-/// Reads partitions of a topic: messages of each partition in order, those of different ones as they come.
+/// Reads partitions of one topic or several, or what a group assigns: messages of each partition in order, those of
+/// different ones as they come.
 ///
 /// It fetches ahead in the background, within the bounds of its [`ReaderConfig`]. When a leader moves or a broker
-/// restarts, it goes on from where it was. It commits nothing: the caller keeps the [offset](Self::offset).
+/// restarts, it goes on from where it was. Without a group it commits nothing: the caller keeps the
+/// [offset](Self::offset).
 ///
 /// **Errors** come in two sorts. Where a partition has been out of reach for
 /// [`retry_timeout`](ReaderConfig::retry_timeout), an error says so, and reading goes on as soon as that is possible: call
 /// again. Where going on would skip something ([`Error::is_halt`]), the partition is read no further; the other ones are.
-/// Once all are halted, each call returns the error of one of them.
+/// Only the caller knows where to go on: [`set_offset`](Self::set_offset) has it read again from there, in a group too, as
+/// long as the partition is this member's. Until then [`halted`](Self::halted) says what is wrong. Once all are halted,
+/// each call returns the error of one of them; in a group it waits for others.
 ///
 /// **Cancel safety:** all methods that wait may be dropped at any time, as in `select!` or `timeout`: what was not
 /// returned is returned by the next call.
@@ -76,6 +85,8 @@ pub struct Reader {
     group: Option<Box<Membership>>,
     decoder: BatchDecoder,
     control: ControlHandle,
+    /// What looks for partitions that are added, where all are read. It ends when this is dropped.
+    finder: JoinSet<()>,
 }
 
 /// What is being returned.
@@ -90,16 +101,6 @@ struct Membership {
     group: ConsumerGroup,
     /// What `read_message` returned last: it counts as processed when the next one is asked for.
     processing: Option<(TopicPartition, CommitOffset)>,
-}
-
-/// How far a partition was returned.
-struct Progress {
-    gauge: Arc<Gauge>,
-    offset: i64,
-    /// The epoch of the leader that wrote what was returned last, or -1.
-    leader_epoch: i32,
-    paused: bool,
-    halted: Option<Error>,
 }
 
 /// The control task; it ends when this is dropped.
@@ -136,18 +137,16 @@ impl Reader {
             let group = ConsumerGroup::new(transport.clone(), group.clone())?;
             return Ok(Self::start(transport, config, settings, Some(group)));
         }
-        let topic =
-            transport.topic(&config.topic).await.map_err(|error| Error::from(error).with_topic(&config.topic))?;
-        let partitions = choose(&config, topic.partitions.iter().map(|partition| partition.index).collect())?;
-        let starts = start_offsets(&transport, &settings, &config, &partitions).await?;
+        let selection = config.selection().map_err(|what| Error::new(ErrorKind::InvalidConfig(what)))?;
+        let chosen = discovery::choose(&transport, &selection).await?;
+        let known = chosen.keys().cloned().collect();
+        let starts = starts::starts(&transport, &settings, &config, chosen).await?;
         let mut reader = Self::start(transport, config, settings, None);
-        let starts = starts.into_iter().map(|(partition, (start, otherwise))| Start {
-            partition: TopicPartition::new(reader.config.topic.clone(), partition),
-            offset: start.offset,
-            leader_epoch: start.leader_epoch,
-            otherwise,
-        });
-        reader.add(starts.collect(), topic.id);
+        reader.add(starts);
+        if let Selection::Topics(names) = selection {
+            let (shared, every) = (Arc::clone(&reader.shared), reader.config.topics_interval);
+            reader.finder.spawn(discovery::run(shared, names, known, every));
+        }
         Ok(reader)
     }
 
@@ -169,13 +168,16 @@ impl Reader {
             group,
             decoder,
             control,
+            finder: JoinSet::new(),
         }
     }
 
     /// Reads these partitions from now on.
-    fn add(&mut self, starts: Vec<Start>, topic_id: Uuid) {
-        let mut added = Vec::with_capacity(starts.len());
-        for Start { partition: TopicPartition { topic, partition }, offset, leader_epoch, otherwise } in starts {
+    fn add(&mut self, starts: impl IntoIterator<Item = Start>) {
+        let mut added = Vec::new();
+        for Start { partition: TopicPartition { topic, partition }, topic_id, offset, leader_epoch, otherwise } in
+            starts
+        {
             let gauge = Arc::new(Gauge::new(topic, partition, self.next_slot, Arc::clone(&self.shared.total)));
             self.next_slot += 1;
             added.push(Assigned {
@@ -306,29 +308,22 @@ impl Reader {
         Messages::new(self)
     }
 
-    /// The partitions that are read, halted ones included, in ascending order.
-    pub fn partitions(&self) -> impl ExactSizeIterator<Item = i32> {
-        self.progress.iter().map(|progress| progress.gauge.partition)
+    /// The partitions that are read, halted ones included, in their order.
+    pub fn partitions(&self) -> impl ExactSizeIterator<Item = TopicPartition> {
+        self.progress.iter().map(Progress::name)
     }
 
-    /// Why a partition is no longer read; `None` while it is.
-    pub fn halted(&self, partition: i32) -> Option<&Error> {
-        self.find(partition)?.halted.as_ref()
+    /// Why a partition is no longer read; `None` while it is. [`set_offset`](Self::set_offset) has it read again.
+    pub fn halted<'a>(&self, partition: impl Into<PartitionRef<'a>>) -> Option<&Error> {
+        self.find(partition.into())?.halted.as_ref()
     }
 
     /// What it has done since this was called last, and where it stands. It asks no broker.
     pub fn stats(&self) -> ReaderStats {
         let Shared { transport, total, counters, .. } = &*self.shared;
-        let partition = |progress: &Progress| PartitionStats {
-            partition: progress.name(),
-            offset: progress.offset,
-            lag: progress.lag(),
-            queue_bytes: progress.gauge.buffered().bytes,
-            queue_messages: progress.gauge.buffered().messages,
-        };
         ReaderStats {
             skipped: self.progress.iter().map(|progress| progress.gauge.skipped().unsigned_abs()).sum(),
-            partitions: self.progress.iter().map(partition).collect(),
+            partitions: self.progress.iter().map(Progress::stats).collect(),
             min_bytes: self.config.min_bytes,
             max_bytes: self.config.max_bytes,
             max_wait: self.config.max_wait,
@@ -367,6 +362,7 @@ impl Reader {
 
     async fn end(mut self, goodbye: bool) {
         self.events.close();
+        self.finder.shutdown().await;
         drop(self.control.closing.take());
         if let Some(membership) = self.group.take() {
             match goodbye {
@@ -454,8 +450,14 @@ impl Reader {
             Some(Event::Reset(held, reset)) => {
                 if let Some(progress) = self.read(held.gauge().slot) {
                     (progress.offset, progress.leader_epoch) = (reset.to, reset.leader_epoch);
+                    self.rewind_commits(&held.gauge().name());
                     return Poll::Ready(reset.error.map_or(Ok(()), Err));
                 }
+            }
+            Some(Event::Found(found)) => {
+                let added = |(partition, topic_id)| starts::added(&self.config, partition, topic_id);
+                let starts: Vec<_> = found.into_iter().map(added).collect();
+                self.add(starts);
             }
             Some(Event::Halted(held, error)) => {
                 if self.halt(held.gauge().slot, &error) {
@@ -513,8 +515,11 @@ impl Reader {
         error.filter(|_| left.all(|progress| progress.halted.is_some()))
     }
 
-    fn find(&self, partition: i32) -> Option<&Progress> {
-        self.find_in(&self.config.topic, partition)
+    fn find(&self, partition: PartitionRef<'_>) -> Option<&Progress> {
+        match partition {
+            PartitionRef::Index(index) => self.find_in(&self.config.topic, index),
+            PartitionRef::Named(TopicPartition { topic, partition }) => self.find_in(topic, *partition),
+        }
     }
 
     fn find_in(&self, topic: &str, partition: i32) -> Option<&Progress> {
@@ -525,22 +530,11 @@ impl Reader {
 
 impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let offsets = self.progress.iter().map(|progress| (progress.gauge.partition, progress.offset));
+        let offsets = self.progress.iter().map(|progress| (progress.key(), progress.offset));
         f.debug_struct("Reader")
-            .field("topic", &self.config.topic)
             .field("offsets", &offsets.collect::<BTreeMap<_, _>>())
             .field("group", &self.config.group.as_ref().map(|group| &group.group_id))
             .finish_non_exhaustive()
-    }
-}
-
-impl Progress {
-    fn key(&self) -> (&str, i32) {
-        (&self.gauge.topic, self.gauge.partition)
-    }
-
-    fn has_reached(&self, end: &EndOffsets) -> bool {
-        end.offset(self.gauge.partition).is_none_or(|end| self.offset >= end)
     }
 }
 
@@ -551,51 +545,4 @@ impl ControlHandle {
         let abort = task.abort_handle();
         Self { closing: Some(closing), task: Some(task), abort }
     }
-}
-
-/// The partitions to read, in ascending order.
-fn choose(config: &ReaderConfig, existing: BTreeSet<i32>) -> Result<Vec<i32>> {
-    let wanted = match &config.partitions {
-        Partitions::All => return Ok(existing.into_iter().collect()),
-        Partitions::One(partition) => BTreeSet::from([*partition]),
-        Partitions::Several(partitions) => partitions.iter().copied().collect(),
-    };
-    match wanted.iter().find(|partition| !existing.contains(partition)) {
-        Some(&unknown) => Err(Error::new(ErrorKind::UnknownPartition).with_partition(&config.topic, unknown)),
-        None => Ok(wanted.into_iter().collect()),
-    }
-}
-
-/// Where a partition is read from.
-struct Start {
-    partition: TopicPartition,
-    offset: i64,
-    leader_epoch: i32,
-    /// What to do where there is no such offset any more before the first message was read: the same as at the start.
-    otherwise: Option<OutOfRange>,
-}
-
-/// Where to start each partition; only first and last have to be asked for.
-async fn start_offsets(
-    transport: &Transport,
-    settings: &Settings,
-    config: &ReaderConfig,
-    partitions: &[i32],
-) -> Result<BTreeMap<i32, (Listed, Option<OutOfRange>)>> {
-    let (mut given, mut wanted) = (BTreeMap::new(), BTreeMap::new());
-    for &partition in partitions {
-        match config.start_offsets.get(&partition).copied().unwrap_or(config.start_offset) {
-            StartOffset::First => drop(wanted.insert(partition, FIRST)),
-            StartOffset::Last => drop(wanted.insert(partition, LAST)),
-            StartOffset::At(offset) => {
-                given.insert(partition, (Listed { offset, leader_epoch: -1 }, None));
-            }
-        }
-    }
-    let listed = offsets::list(transport, &settings.patience, &config.topic, &wanted, settings.isolation_level).await?;
-    for (partition, start) in listed {
-        let first = wanted.get(&partition) == Some(&FIRST);
-        given.insert(partition, (start, Some(if first { OutOfRange::Earliest } else { OutOfRange::Latest })));
-    }
-    Ok(given)
 }

@@ -5,78 +5,98 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use kafka_protocol::Uuid;
 
-use super::{Reader, Start};
+use super::{Progress, Reader, Start};
 use crate::error::{Error, ErrorKind, Result};
-use crate::offsets::{self, EndOffsets, FIRST, LAST};
-use crate::topic_partition::TopicPartition;
+use crate::offsets::{self, EndOffsets, FIRST, LAST, Listed};
+use crate::topic_partition::{PartitionRef, TopicPartition};
 use crate::{OutOfRange, StartOffset};
 
 impl Reader {
-    /// The offset of the next message of a partition that will be returned; `None` where this reader does not read it,
-    /// and in a group, whose partitions come and go: see [`position`](Self::position) (kafka-go `Offset`, there -1).
-    pub fn offset(&self, partition: i32) -> Option<i64> {
-        Some(self.find(partition).filter(|_| self.group.is_none())?.offset)
+    /// The offset of the next message of a partition that will be returned; `None` where this reader does not read it.
+    /// In a group, partitions come and go and have no index of their own: name the topic, too (kafka-go `Offset`, there
+    /// -1).
+    pub fn offset<'a>(&self, partition: impl Into<PartitionRef<'a>>) -> Option<i64> {
+        Some(self.find(partition.into())?.offset)
     }
 
-    /// How many offsets a partition is ahead of what was returned, as of its last answer; `None` before the first, where
-    /// this reader does not read it, and in a group: see [`lag_of`](Self::lag_of). With
+    /// How many offsets a partition is ahead of what was returned, as of its last answer; `None` before the first, and
+    /// where this reader does not read it, as [`offset`](Self::offset). It asks no broker. With
     /// [`ReadCommitted`](crate::IsolationLevel::ReadCommitted) it counts up to the last stable offset. Some of the
     /// offsets may hold no message.
-    pub fn lag(&self, partition: i32) -> Option<i64> {
-        self.find(partition).filter(|_| self.group.is_none())?.lag()
+    pub fn lag<'a>(&self, partition: impl Into<PartitionRef<'a>>) -> Option<i64> {
+        self.find(partition.into())?.lag()
     }
 
     /// The partitions that are read now, with the offset of the next message of each: in a group, what is assigned.
     pub fn positions(&self) -> impl ExactSizeIterator<Item = (TopicPartition, i64)> {
-        let position = |progress: &super::Progress| (progress.name(), progress.offset);
+        let position = |progress: &Progress| (progress.name(), progress.offset);
         self.progress.iter().map(position)
-    }
-
-    /// The offset of the next message of a partition of any topic, where it is read now.
-    pub fn position(&self, partition: &TopicPartition) -> Option<i64> {
-        Some(self.find_in(&partition.topic, partition.partition)?.offset)
-    }
-
-    /// The lag of a partition of any topic, as [`lag`](Self::lag); also in a group. It asks no broker.
-    pub fn lag_of(&self, partition: &TopicPartition) -> Option<i64> {
-        self.find_in(&partition.topic, partition.partition)?.lag()
     }
 
     /// Asks a partition's leader how many offsets it is ahead of what was returned (kafka-go `ReadLag`).
     ///
     /// # Errors
-    /// [`NotInGroup`](ErrorKind::NotInGroup) in a group, [`UnknownPartition`](ErrorKind::UnknownPartition), and those of
+    /// [`UnknownPartition`](ErrorKind::UnknownPartition) where this reader does not read it,
+    /// [`NotInGroup`](ErrorKind::NotInGroup) for an index alone in a group, and those of
     /// [`end_offsets`](Self::end_offsets).
-    pub async fn read_lag(&self, partition: i32) -> Result<i64> {
-        let position = self.find_ungrouped(partition)?.offset;
-        let end = self.list(BTreeMap::from([(partition, LAST)])).await?;
+    pub async fn read_lag<'a>(&self, partition: impl Into<PartitionRef<'a>>) -> Result<i64> {
+        let progress = self.known(partition.into())?;
+        let (partition, position) = (progress.name(), progress.offset);
+        let end = self.list(BTreeMap::from([(partition.clone(), LAST)])).await?;
         Ok(end.get(&partition).map_or(0, |end| end.offset.saturating_sub(position).max(0)))
     }
 
     /// Goes on reading a partition from there: at the first offset, behind the last, or at an offset, which need not
-    /// exist yet. What was fetched ahead is dropped. A partition that was halted is read again (kafka-go `SetOffset`).
+    /// exist yet. What was fetched ahead is dropped. A partition that was halted is read again (kafka-go `SetOffset`,
+    /// Java `seek`).
+    ///
+    /// In a group this is how to go on with a partition that was halted: name it by its topic and index. It stays this
+    /// member's; nothing is committed by this call, what is processed from then on is, also where that is lower than what
+    /// the group had. What was to be committed of it before and was not yet is dropped.
+    ///
+    /// ```no_run
+    /// # async fn example(mut reader: kafka_reader::Reader) -> kafka_reader::Result<()> {
+    /// use kafka_reader::{StartOffset, TopicPartition};
+    ///
+    /// loop {
+    ///     match reader.read_message().await {
+    ///         Ok(message) => println!("{message:?}"),
+    ///         // Retention was faster than this reader: what is left is read, and what is missing is known.
+    ///         Err(error) if error.is_offset_out_of_range() => {
+    ///             eprintln!("{error}");
+    ///             if let Some(partition) = error.topic_partition() {
+    ///                 reader.set_offset(&partition, StartOffset::First).await?;
+    ///             }
+    ///         }
+    ///         Err(error) => eprintln!("{error}"),
+    ///     }
+    /// }
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`NotInGroup`](ErrorKind::NotInGroup) in a group, whose commits say where to read;
-    /// [`UnknownPartition`](ErrorKind::UnknownPartition); and where the offset has to be asked for, those of
-    /// [`end_offsets`](Self::end_offsets).
-    pub async fn set_offset(&mut self, partition: i32, start: StartOffset) -> Result<()> {
-        self.find_ungrouped(partition)?;
+    /// [`UnknownPartition`](ErrorKind::UnknownPartition) where this reader does not read it, or no longer;
+    /// [`NotInGroup`](ErrorKind::NotInGroup) for an index alone in a group; and where the offset has to be asked for,
+    /// those of [`end_offsets`](Self::end_offsets).
+    ///
+    /// **Cancel safety:** where it is dropped, the partition is read as before.
+    pub async fn set_offset<'a>(&mut self, partition: impl Into<PartitionRef<'a>>, start: StartOffset) -> Result<()> {
+        let partition = self.known(partition.into())?.name();
         let (timestamp, otherwise) = match start {
             StartOffset::First => (FIRST, OutOfRange::Earliest),
             StartOffset::Last => (LAST, OutOfRange::Latest),
             StartOffset::At(offset) if offset < 0 => {
                 let error = Error::new(ErrorKind::InvalidConfig("an offset is negative"));
-                return Err(error.with_partition(&self.config.topic, partition));
+                return Err(error.with_partition(&partition.topic, partition.partition));
             }
             StartOffset::At(offset) => {
-                self.seek(partition, offset, -1, None);
+                self.seek(partition, Listed { offset, leader_epoch: -1 }, None);
                 return Ok(());
             }
         };
-        let listed = self.list(BTreeMap::from([(partition, timestamp)])).await?;
+        let listed = self.list(BTreeMap::from([(partition.clone(), timestamp)])).await?;
         if let Some(listed) = listed.get(&partition) {
-            self.seek(partition, listed.offset, listed.leader_epoch, Some(otherwise));
+            self.seek(partition, *listed, Some(otherwise));
         }
         Ok(())
     }
@@ -85,14 +105,12 @@ impl Reader {
     /// behind the last (kafka-go `SetOffsetAt`).
     ///
     /// # Errors
-    /// As [`set_offset`](Self::set_offset).
+    /// [`NotInGroup`](ErrorKind::NotInGroup) in a group, and those of [`end_offsets`](Self::end_offsets).
     pub async fn set_offset_at(&mut self, time: SystemTime) -> Result<()> {
         self.check_ungrouped()?;
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let timestamp = i64::try_from(since).unwrap_or(i64::MAX);
-        let wanted = self.partitions().map(|partition| (partition, timestamp)).collect();
+        let wanted = self.partitions().map(|partition| (partition, timestamp(time))).collect();
         for (partition, listed) in self.list_or_end(wanted).await? {
-            self.seek(partition, listed.offset, listed.leader_epoch, Some(OutOfRange::Latest));
+            self.seek(partition, listed, Some(OutOfRange::Latest));
         }
         Ok(())
     }
@@ -110,7 +128,7 @@ impl Reader {
 
     /// The partitions that are paused.
     pub fn paused(&self) -> impl Iterator<Item = TopicPartition> {
-        self.progress.iter().filter(|progress| progress.paused).map(super::Progress::name)
+        self.progress.iter().filter(|progress| progress.paused).map(Progress::name)
     }
 
     fn set_paused<'a>(&mut self, partitions: impl IntoIterator<Item = &'a TopicPartition>, paused: bool) {
@@ -137,8 +155,7 @@ impl Reader {
     pub async fn end_offsets(&self) -> Result<EndOffsets> {
         self.check_ungrouped()?;
         let listed = self.list(self.partitions().map(|partition| (partition, LAST)).collect()).await?;
-        let offsets = listed.into_iter().map(|(partition, listed)| (partition, listed.offset)).collect();
-        Ok(EndOffsets::new(self.config.topic.clone(), offsets))
+        Ok(EndOffsets::new(self.config.topic.clone(), listed))
     }
 
     /// Asks where the messages end that are older than `time`: reading [from](Self::set_offset_at) one time to the end
@@ -148,36 +165,31 @@ impl Reader {
     /// As [`end_offsets`](Self::end_offsets).
     pub async fn end_offsets_at(&self, time: SystemTime) -> Result<EndOffsets> {
         self.check_ungrouped()?;
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let timestamp = i64::try_from(since).unwrap_or(i64::MAX);
-        let wanted = self.partitions().map(|partition| (partition, timestamp)).collect();
-        let listed = self.list_or_end(wanted).await?;
-        let offsets = listed.into_iter().map(|(partition, listed)| (partition, listed.offset)).collect();
-        Ok(EndOffsets::new(self.config.topic.clone(), offsets))
+        let wanted = self.partitions().map(|partition| (partition, timestamp(time))).collect();
+        Ok(EndOffsets::new(self.config.topic.clone(), self.list_or_end(wanted).await?))
     }
 
-    async fn list(&self, wanted: BTreeMap<i32, i64>) -> Result<BTreeMap<i32, offsets::Listed>> {
+    async fn list(&self, wanted: BTreeMap<TopicPartition, i64>) -> Result<BTreeMap<TopicPartition, Listed>> {
         let settings = &self.shared.settings;
-        let (transport, topic) = (&self.shared.transport, &self.config.topic);
-        offsets::list(transport, &settings.patience, topic, &wanted, settings.isolation_level).await
+        offsets::list(&self.shared.transport, &settings.patience, &wanted, settings.isolation_level).await
     }
 
     /// Offsets by timestamp, and the end where no message is as new.
-    async fn list_or_end(&self, wanted: BTreeMap<i32, i64>) -> Result<BTreeMap<i32, offsets::Listed>> {
+    async fn list_or_end(&self, wanted: BTreeMap<TopicPartition, i64>) -> Result<BTreeMap<TopicPartition, Listed>> {
         let mut listed = self.list(wanted).await?;
         let none = listed.iter().filter(|(_, listed)| listed.offset < 0);
-        let ends: BTreeMap<_, _> = none.map(|(partition, _)| (*partition, LAST)).collect();
+        let ends: BTreeMap<_, _> = none.map(|(partition, _)| (partition.clone(), LAST)).collect();
         listed.extend(self.list(ends).await?);
         Ok(listed)
     }
 
-    fn seek(&mut self, partition: i32, offset: i64, leader_epoch: i32, otherwise: Option<OutOfRange>) {
-        let topic = self.config.topic.clone();
-        let paused = self.find(partition).is_some_and(|progress| progress.paused);
-        self.remove(|gauge| gauge.topic == topic && gauge.partition == partition);
-        let partition = TopicPartition::new(topic, partition);
+    fn seek(&mut self, partition: TopicPartition, to: Listed, otherwise: Option<OutOfRange>) {
+        let paused = self.find(PartitionRef::Named(&partition)).is_some_and(|progress| progress.paused);
+        self.remove(|gauge| gauge.topic == partition.topic && gauge.partition == partition.partition);
+        let Listed { offset, leader_epoch } = to;
         // Without an id it is read whichever topic has the name by now: who goes elsewhere wants what is there.
-        self.add(vec![Start { partition: partition.clone(), offset, leader_epoch, otherwise }], Uuid::ZERO);
+        self.add([Start { partition: partition.clone(), topic_id: Uuid::ZERO, offset, leader_epoch, otherwise }]);
+        self.rewind_commits(&partition);
         if paused {
             self.pause([&partition]);
         }
@@ -190,19 +202,25 @@ impl Reader {
         }
     }
 
-    fn find_ungrouped(&self, partition: i32) -> Result<&super::Progress> {
-        self.check_ungrouped()?;
-        let unknown = || Error::new(ErrorKind::UnknownPartition).with_partition(&self.config.topic, partition);
+    /// A partition that is read.
+    fn known(&self, partition: PartitionRef<'_>) -> Result<&Progress> {
+        let (topic, index) = match partition {
+            PartitionRef::Named(TopicPartition { topic, partition }) => (topic, *partition),
+            PartitionRef::Index(index) => {
+                self.check_ungrouped()?;
+                if self.config.topic.is_empty() {
+                    let what = "an index alone names no partition where several topics are read";
+                    return Err(Error::new(ErrorKind::InvalidConfig(what)));
+                }
+                (&self.config.topic, index)
+            }
+        };
+        let unknown = || Error::new(ErrorKind::UnknownPartition).with_partition(topic, index);
         self.find(partition).ok_or_else(unknown)
     }
 }
 
-impl super::Progress {
-    pub(super) fn name(&self) -> TopicPartition {
-        TopicPartition::new(self.gauge.topic.clone(), self.gauge.partition)
-    }
-
-    pub(super) fn lag(&self) -> Option<i64> {
-        Some(self.gauge.end()?.saturating_sub(self.offset).max(0))
-    }
+/// As the wire has it: milliseconds.
+fn timestamp(time: SystemTime) -> i64 {
+    i64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
 }
