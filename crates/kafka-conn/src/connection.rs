@@ -12,6 +12,7 @@ use kafka_protocol::versions::BrokerVersions;
 use kafka_protocol::{ApiKey, Message, Request, Versions};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
+use tracing::{Span, debug_span};
 
 use crate::address::BrokerAddress;
 use crate::call::{CallOptions, RawRequest, RawResponse};
@@ -226,9 +227,22 @@ impl Connection {
         let (sender, answer) = oneshot::channel();
         let (api, version, meter) = (request.api_key, request.version, self.shared.meter.clone());
         meter.requested(api);
-        let token = Reply { sender: Some(sender), api, since: Instant::now(), meter, _slot: slot };
+        let token = Reply {
+            sender: Some(sender),
+            api,
+            since: Instant::now(),
+            meter,
+            span: self.span(api, version),
+            _slot: slot,
+        };
         room.send(Command::Call(Call { request, expect, deadline, token }));
         Ok(PendingResponse { answer, version, shared: Arc::clone(&self.shared) })
+    }
+
+    /// A request's span, within its caller's; the answer fills in what is empty.
+    fn span(&self, api: ApiKey, version: i16) -> Span {
+        let (broker, unknown) = (&self.shared.address, tracing::field::Empty);
+        debug_span!("request", %api, version, %broker, correlation_id = unknown, duration = unknown)
     }
 
     /// Waits for a slot among the calls in flight.

@@ -10,7 +10,7 @@ use kafka_protocol::ApiKey;
 use kafka_protocol::versions::BrokerVersions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
-use tracing::{Instrument, debug, debug_span, trace};
+use tracing::{Instrument, Span, debug, debug_span, field, trace};
 
 use crate::address::BrokerAddress;
 use crate::authenticator::Authenticator;
@@ -39,6 +39,8 @@ pub(crate) struct Reply {
     pub(crate) api: ApiKey,
     pub(crate) since: Instant,
     pub(crate) meter: Meter,
+    /// The request's, with the time until its caller was told.
+    pub(crate) span: Span,
     /// Held until the broker has answered, whether or not anybody waits for it: it bounds what is in flight.
     pub(crate) _slot: OwnedSemaphorePermit,
 }
@@ -49,8 +51,9 @@ impl Reply {
         if let Some(sender) = self.sender.take() {
             let (elapsed, error) = (self.since.elapsed(), answer.as_ref().err());
             self.meter.finished(self.api, elapsed, error);
+            self.span.record("duration", field::debug(elapsed));
             if let Some(error) = error {
-                debug!(api = %self.api, ?elapsed, error = %format_args!("{error:#}"), "failed");
+                debug!(parent: &self.span, error = %format_args!("{error:#}"), "failed");
             }
             let _gone = sender.send(answer);
         }
@@ -193,16 +196,11 @@ impl Task {
     /// Returns why the session is over, when it is.
     fn handle_event(&mut self, event: Event<Reply>) -> Option<Error> {
         match event {
-            Event::Answered { mut token, request, elapsed, body } => {
-                trace!(
-                    api = %request.api_key,
-                    version = request.version,
-                    correlation_id = request.correlation_id,
-                    ?elapsed,
-                    bytes = body.len(),
-                    "answered"
-                );
+            Event::Answered { mut token, request, body, .. } => {
+                let bytes = body.len();
+                token.span.record("correlation_id", request.correlation_id);
                 token.tell(Ok(body));
+                trace!(parent: &token.span, bytes, "answered");
             }
             Event::Sent { mut token } => token.tell(Ok(Bytes::new())),
             Event::Failed { mut token, error } => token.tell(Err(error.with_broker(&self.shared.address))),
