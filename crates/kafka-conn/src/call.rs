@@ -6,7 +6,9 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use kafka_protocol::ApiKey;
+use kafka_protocol::{ApiKey, EncodeError, Message};
+
+use crate::secret::Secret;
 
 /// How one call is made. Leave what does not matter at its default, with `..CallOptions::default()`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,6 +90,38 @@ impl Body {
         std::iter::once(&self.head).chain(&self.rest)
     }
 }
+
+/// Whether requests of this API have secrets in them: their bodies are wiped, and not copied on their way out.
+pub(crate) fn is_secret(api: ApiKey) -> bool {
+    matches!(
+        api,
+        ApiKey::SASL_AUTHENTICATE
+            | ApiKey::ALTER_CONFIGS
+            | ApiKey::INCREMENTAL_ALTER_CONFIGS
+            | ApiKey::RENEW_DELEGATION_TOKEN
+            | ApiKey::EXPIRE_DELEGATION_TOKEN
+            | ApiKey::ALTER_USER_SCRAM_CREDENTIALS
+    )
+}
+
+/// The body of a request of this API, encoded.
+///
+/// # Errors
+/// Where the message sets a field that the version lacks.
+pub(crate) fn encode<M: Message>(api: ApiKey, message: &M, version: i16) -> Result<Body, EncodeError> {
+    if !is_secret(api) {
+        let mut body = BytesMut::with_capacity(FIRST_GUESS);
+        message.encode(version, &mut body)?;
+        return Ok(body.into());
+    }
+    // Room for all of it, so that no copy is left behind by growing.
+    let mut body = BytesMut::with_capacity(message.encoded_len(version)?);
+    message.encode(version, &mut body)?;
+    Ok(Secret::take(&mut body).into_bytes().into())
+}
+
+/// Bytes that most requests fit in.
+const FIRST_GUESS: usize = 256;
 
 /// Bodies may hold secrets.
 impl fmt::Debug for Body {

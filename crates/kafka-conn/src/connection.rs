@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::versions::BrokerVersions;
 use kafka_protocol::{ApiKey, Message, Request, Versions};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{Span, debug_span};
 
 use crate::address::BrokerAddress;
-use crate::call::{CallOptions, RawRequest, RawResponse};
+use crate::call::{CallOptions, RawRequest, RawResponse, encode};
 use crate::connector::SocketAddresses;
 use crate::deadline::later;
 use crate::error::{Error, ErrorKind, Result, Step};
@@ -204,11 +204,9 @@ impl Connection {
     fn encode<R: Request>(&self, request: &R, options: &CallOptions) -> Result<RawRequest> {
         let api_key = ApiKey(R::TYPE.key.unwrap_or(-1));
         let version = self.negotiate(api_key, options.min_version, options.max_version)?;
-        let mut body = BytesMut::with_capacity(FIRST_GUESS);
-        request
-            .encode(version, &mut body)
+        let body = encode(api_key, request, version)
             .map_err(|error| Error::from(error).with_broker(&self.shared.address).with_api(api_key, version))?;
-        Ok(RawRequest { api_key, version, body: body.into() })
+        Ok(RawRequest { api_key, version, body })
     }
 
     async fn start(&self, request: RawRequest, options: &CallOptions, expect: Expect) -> Result<PendingResponse> {
@@ -290,14 +288,12 @@ impl fmt::Debug for PendingResponse {
     }
 }
 
-/// Bytes that most requests fit in.
-const FIRST_GUESS: usize = 256;
-
 #[cfg(test)]
 mod tests {
     use std::io;
 
     use async_trait::async_trait;
+    use bytes::BytesMut;
     use kafka_protocol::messages::api_versions::ApiVersionsResponse;
     use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 

@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use bytes::Bytes;
-use zeroize::Zeroizing;
+use bytes::{Bytes, BytesMut};
+use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes that are wiped when they are dropped, and that no `Debug` shows. There is no `Display`.
 ///
@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 /// assert_eq!(password.expose(), b"hunter2");
 /// ```
 ///
+/// To send it in a message, make it [`Bytes`] without a copy: `Bytes::from_owner(secret)` is wiped with its last clone.
 /// What it is made from should not be kept elsewhere: a `String` or `Vec` that is moved in is wiped with it, a `&str`
 /// or slice is copied.
 #[derive(Clone, Default)]
@@ -41,6 +42,13 @@ impl Secret {
     /// The bytes as something that can be sent, wiped with its last clone.
     pub(crate) fn into_bytes(self) -> Bytes {
         Bytes::from_owner(self)
+    }
+
+    /// Takes over what `bytes` holds, and wipes it there.
+    pub(crate) fn take(bytes: &mut BytesMut) -> Self {
+        let secret = Self::from(&bytes[..]);
+        bytes.as_mut().zeroize();
+        secret
     }
 }
 
@@ -77,5 +85,17 @@ impl From<&[u8]> for Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_over_is_wiped_where_it_was() {
+        let mut bytes = BytesMut::from(&b"secret"[..]);
+        assert_eq!(Secret::take(&mut bytes).expose(), b"secret");
+        assert_eq!(bytes, [0; 6][..]);
     }
 }

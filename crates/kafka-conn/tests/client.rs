@@ -422,7 +422,7 @@ async fn offsets_of_several_groups_are_asked_for_one_by_one_where_brokers_are_ol
         let asked: OffsetFetchRequest = request.decode();
         let committed_offset = asked.group_id.len() as i64;
         let partition = OffsetFetchResponsePartition { committed_offset, ..Default::default() };
-        let name = asked.topics.map_or("all".into(), |topics| topics[0].name.clone());
+        let name = asked.topics.map_or_else(|| "all".into(), |topics| topics[0].name.clone());
         let topic = OffsetFetchResponseTopic { name, partitions: vec![partition], ..Default::default() };
         let error_code = if asked.group_id == "not ours1" { ErrorCode::GROUP_AUTHORIZATION_FAILED.0 } else { 0 };
         Reply::of(request, &OffsetFetchResponse { topics: vec![topic], error_code, ..Default::default() })

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use kafka_protocol::Request;
 use kafka_protocol::messages::metadata::MetadataRequest;
+use tokio::time::Instant;
 
 pub use answer::{Answer, Failure, Item};
 pub(crate) use routing::Repeat;
@@ -98,9 +99,12 @@ impl Client {
     /// # Errors
     /// Where the brokers could not be listed.
     pub async fn send_to_each<R: Request>(&self, request: &R) -> Result<Vec<(BrokerId, Result<R::Response>)>> {
+        let began = Instant::now();
         let brokers = self.call(&MetadataRequest::default()).await?.brokers;
+        let timeout = self.timeout.map(|timeout| timeout.saturating_sub(began.elapsed()));
+        let rest = Self { timeout, ..self.clone() };
         let calls = brokers.iter().map(|broker| BrokerId(broker.node_id)).map(async |broker| {
-            let answer = self.send_to(broker, request).await;
+            let answer = rest.send_to(broker, request).await;
             (broker, answer)
         });
         Ok(join_all(calls).await)

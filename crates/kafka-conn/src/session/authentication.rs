@@ -5,15 +5,14 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::messages::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 use kafka_protocol::messages::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
 use kafka_protocol::versions::BrokerVersions;
 use kafka_protocol::{ApiKey, ErrorCode, Message, Versions};
 use smol_str::SmolStr;
-use zeroize::Zeroize;
 
-use crate::call::{Body, RawRequest};
+use crate::call::{RawRequest, encode};
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::secret::Secret;
 
@@ -68,7 +67,7 @@ impl Authentication {
         versions.negotiate_within(handshake, Versions::new(version, version)).map_err(unsupported(handshake))?;
         let authenticate = ApiKey::SASL_AUTHENTICATE;
         let request = SaslHandshakeRequest { mechanism: mechanism.clone(), ..Default::default() };
-        let request = RawRequest { api_key: handshake, version, body: body(&request, version)?.into() };
+        let request = RawRequest { api_key: handshake, version, body: encode(handshake, &request, version)? };
         let version = versions.negotiate(authenticate).map_err(unsupported(authenticate))?;
         let (mechanism, lifetime) = (mechanism.clone(), Duration::ZERO);
         Ok((Self { mechanism, version, turn: Turn::Choosing, first, rounds: 0, spoke_at: None, lifetime }, request))
@@ -120,15 +119,8 @@ impl Authentication {
         self.turn = Turn::Theirs;
         self.spoke_at = Some(now);
         let request = SaslAuthenticateRequest { auth_bytes: message.into_bytes(), ..Default::default() };
-        let mut body = body(&request, self.version)?;
-        // In memory that is wiped, and that nobody copies from on its way out.
-        let wiped = Secret::from(&body[..]);
-        body.as_mut().zeroize();
-        Ok(RawRequest {
-            api_key: ApiKey::SASL_AUTHENTICATE,
-            version: self.version,
-            body: Body::from(wiped.into_bytes()),
-        })
+        let (api_key, version) = (ApiKey::SASL_AUTHENTICATE, self.version);
+        Ok(RawRequest { api_key, version, body: encode(api_key, &request, version)? })
     }
 
     /// Takes that our mechanism has all it needs; returns since when the session lasts, and its lifetime, 0 for no end.
@@ -169,13 +161,6 @@ impl Authentication {
             }
         }
     }
-}
-
-fn body<M: Message>(message: &M, version: i16) -> Result<BytesMut> {
-    // Room for all of it, so that no copy is left behind by growing.
-    let mut body = BytesMut::with_capacity(message.encoded_len(version)?);
-    message.encode(version, &mut body)?;
-    Ok(body)
 }
 
 /// Messages of ours; GSSAPI needs three or four.

@@ -21,11 +21,11 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::header::{RequestHeader, ResponseHeader};
 use kafka_protocol::versions::BrokerVersions;
-use kafka_protocol::{ApiKey, Limits, Message};
+use kafka_protocol::{Limits, Message};
 
 pub use event::{Call, Event, Expect, RequestInfo, SaslConfig, SessionConfig};
 
-use crate::call::RawRequest;
+use crate::call::{RawRequest, is_secret};
 use crate::deadline::later;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::frame::FrameDecoder;
@@ -343,8 +343,7 @@ impl<T> Session<T> {
     /// Frames a request into the outbox; returns where in the stream of bytes it begins.
     fn write(&mut self, request: &RawRequest) -> Result<(RequestInfo, u64)> {
         let RawRequest { api_key, version, ref body } = *request;
-        let is_secret = api_key == ApiKey::SASL_AUTHENTICATE;
-        let copies = if is_secret { Copies::Forbidden } else { Copies::Allowed };
+        let copies = if is_secret(api_key) { Copies::Forbidden } else { Copies::Allowed };
         self.header.request_api_key = api_key.0;
         self.header.request_api_version = version;
         let start = self.outbox.push(&self.header, api_key.request_header_version(version), body, copies)?;

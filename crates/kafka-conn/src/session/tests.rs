@@ -512,6 +512,22 @@ fn large_pieces_are_not_copied() {
 }
 
 #[test]
+fn bodies_with_secrets_are_not_copied_however_small() {
+    let mut script = Script::ready();
+    for (token, api_key) in [
+        ("a", ApiKey::ALTER_USER_SCRAM_CREDENTIALS),
+        ("b", ApiKey::RENEW_DELEGATION_TOKEN),
+        ("c", ApiKey::EXPIRE_DELEGATION_TOKEN),
+        ("d", ApiKey::INCREMENTAL_ALTER_CONFIGS),
+    ] {
+        let secret = Bytes::from(b"secret".to_vec());
+        script.call_raw(token, 1000, Expect::Answer, api_key, 0, Body::from(secret.clone()));
+        let chunks = script.chunks();
+        assert_eq!(chunks.last().map(|chunk| chunk.as_ptr()), Some(secret.as_ptr()), "{api_key}");
+    }
+}
+
+#[test]
 fn the_gathering_buffer_is_used_again() {
     let mut script = Script::ready();
     let mut places = std::collections::HashSet::new();

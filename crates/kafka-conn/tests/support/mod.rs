@@ -6,6 +6,7 @@ pub mod broker;
 pub mod certificates;
 pub mod cluster;
 pub mod sasl;
+pub mod seen;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
