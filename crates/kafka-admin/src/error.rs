@@ -118,18 +118,23 @@ impl Error {
 }
 
 impl fmt::Display for Error {
+    /// What it is about, what happened, and what to try; with `{:#}`, what lies beneath as well: all sources, each after
+    /// a colon.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, context, source } = &*self.0;
-        match (&context.resource, source) {
-            // It names broker and remedy itself.
-            (_, Some(source)) => return write!(f, "{source}"),
-            (Some(resource), None) => write!(f, "{resource}: {kind}")?,
-            (None, None) => write!(f, "{kind}")?,
+        let Inner { kind, context, .. } = &*self.0;
+        if let Some(resource) = &context.resource {
+            write!(f, "{resource}: ")?;
         }
+        write!(f, "{kind}")?;
         if let Some(message) = &context.message {
             write!(f, " ({:?})", message.as_str())?;
         }
-        kind.advice().map_or(Ok(()), |advice| write!(f, ": {advice}"))
+        kind.advice().map_or(Ok(()), |advice| write!(f, "; {advice}"))?;
+        if f.alternate() {
+            let sources = std::iter::successors(self.source(), |&source| source.source());
+            sources.take(MAX_SOURCES).try_for_each(|source| write!(f, ": {source}"))?;
+        }
+        Ok(())
     }
 }
 
@@ -335,9 +340,22 @@ impl ErrorKind {
     }
 }
 
+/// Errors under errors: more than this is a loop.
+const MAX_SOURCES: usize = 16;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_does_not_repeat_its_source() {
+        let refused = kafka_conn::Error::new(kafka_conn::ErrorKind::Refused);
+        let source = refused.to_string();
+        let error = Error::from(refused).about(Resource::Group("g".into()));
+        assert_eq!(error.to_string(), r#"group "g": the cluster could not be asked"#);
+        assert_eq!(format!("{error:#}"), format!("{error}: {source}"));
+        assert_eq!(error.source().map(ToString::to_string), Some(source));
+    }
 
     #[test]
     fn a_text_names_topic_event_the_brokers_words_and_a_remedy() {

@@ -129,15 +129,16 @@ impl Error {
 }
 
 impl fmt::Display for Error {
+    /// Where it happened, what happened, and what to try; with `{:#}`, what lies beneath as well: all sources, each after
+    /// a colon.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.connection_error(), &self.0.source) {
-            // It names the broker and what to try, and often the topic too.
-            (Some(error), _) if error.context().topic.is_some() => write!(f, "{error}"),
-            (Some(error), _) => write!(f, "{}{error}", self.0.context),
-            (None, Some(source)) => write!(f, "{}{} ({source})", self.0.context, self.0.kind),
-            (None, None) => write!(f, "{}{}", self.0.context, self.0.kind),
-        }?;
-        self.0.kind.advice().map_or(Ok(()), |advice| write!(f, ": {advice}"))
+        write!(f, "{}{}", self.0.context, self.0.kind)?;
+        self.0.kind.advice().map_or(Ok(()), |advice| write!(f, "; {advice}"))?;
+        if f.alternate() {
+            let sources = std::iter::successors(self.source(), |&source| source.source());
+            sources.take(MAX_SOURCES).try_for_each(|source| write!(f, ": {source}"))?;
+        }
+        Ok(())
     }
 }
 
@@ -301,6 +302,9 @@ impl ErrorKind {
     }
 }
 
+/// Errors under errors: more than this is a loop.
+const MAX_SOURCES: usize = 16;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,10 +320,11 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_connection_speaks_for_itself() {
+    fn a_text_does_not_repeat_its_source() {
         let beneath = kafka_conn::Error::new(kafka_conn::ErrorKind::UnknownTopic).with_topic("t");
         let error = Error::from(beneath.clone()).with_topic("t");
-        assert_eq!(error.to_string(), beneath.to_string());
+        assert_eq!(error.to_string(), r#"topic "t": the broker could not be asked"#);
+        assert_eq!(format!("{error:#}"), format!("{error}: {beneath}"));
         assert!(error.is_unknown_topic() && error.is_retriable() && !error.is_halt());
     }
 }
