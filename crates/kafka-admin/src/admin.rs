@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kafka_conn::{Client, Transport};
+use tokio::time::Instant;
 
 /// Administers a cluster. It is a handle on a [`Transport`]: cheap to clone, without state of its own.
 ///
@@ -35,7 +36,7 @@ impl Admin {
         Self { transport, timeout: DEFAULT_TIMEOUT }
     }
 
-    /// The same with another timeout: how long a call may take, all its attempts included. Default 30 s
+    /// The same with another timeout: how long a call may take, all its requests and attempts included. Default 30 s
     /// (`request.timeout.ms`).
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
@@ -44,6 +45,11 @@ impl Admin {
     /// How long a call may take.
     pub fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// For what is still to do of a call that began then: the same with what is left of the timeout.
+    pub(crate) fn since(&self, began: Instant) -> Self {
+        self.clone().with_timeout(self.timeout.saturating_sub(began.elapsed()))
     }
 
     /// What sends requests to where they belong, within the timeout.

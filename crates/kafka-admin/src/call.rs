@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kafka_conn::{CallOptions, Lane, Pauses, Route, Transport};
+use kafka_conn::{CallOptions, Lane, Pauses, Route, Step, Transport};
 use kafka_protocol::{ErrorCode, Request};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -23,26 +23,30 @@ impl<'a> Attempts<'a> {
         Self { transport, deadline: deadline(admin.timeout()), pauses: transport.config().backoff.pauses() }
     }
 
-    /// What is left, in whole milliseconds, for the broker to take.
+    /// What the broker may take, in whole milliseconds: what is left, less a second (or a quarter, if that is less) for
+    /// the way, so that its word on what it did not finish comes in time.
     pub(crate) fn timeout_ms(&self) -> i32 {
-        i32::try_from(self.left().as_millis()).unwrap_or(i32::MAX)
+        let left = self.left();
+        let taken = left.saturating_sub((left / 4).min(MAX_WAY));
+        i32::try_from(taken.as_millis()).unwrap_or(i32::MAX)
     }
 
-    /// Sends a request, in `max_version` at most; the answer may take a while longer than the broker may.
+    /// Sends a request, in `max_version` at most, and waits for its answer for as long as time is left.
     pub(crate) async fn call<R: Request>(
         &self,
         request: &R,
         route: Route<'_>,
         max_version: Option<i16>,
     ) -> Result<R::Response> {
-        let timeout = self.left().saturating_add(self.transport.config().dialer.call_timeout);
-        let options = CallOptions { timeout: Some(timeout), max_version, ..CallOptions::default() };
+        let options = CallOptions { timeout: Some(self.left()), max_version, ..CallOptions::default() };
         Ok(self.transport.call_with(request, route, options).await?)
     }
 
     /// The version that a broker there would be asked in.
     pub(crate) async fn version<R: Request>(&self, route: Route<'_>) -> Result<i16> {
-        let connection = self.transport.connection(route, Lane::General).await?;
+        let timeout = kafka_conn::ErrorKind::Timeout { step: Step::Connect, after: None };
+        let connection = timeout_at(self.deadline, self.transport.connection(route, Lane::General)).await;
+        let connection = connection.map_err(|_| kafka_conn::Error::new(timeout).with_unsent())??;
         Ok(connection.version_for::<R>(None)?)
     }
 
@@ -126,6 +130,8 @@ pub(crate) fn common_code(codes: impl Iterator<Item = i16>) -> i16 {
     common.unwrap_or(ErrorCode::NONE.0)
 }
 
+/// For an answer to come.
+const MAX_WAY: Duration = Duration::from_secs(1);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 #[cfg(test)]

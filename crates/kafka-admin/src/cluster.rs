@@ -80,12 +80,15 @@ impl Admin {
     }
 
     async fn describe_by_metadata(&self, attempts: &Attempts<'_>) -> Result<ClusterDescription> {
+        // Later versions leave the cluster's operations to DescribeCluster.
+        let version = attempts.version::<MetadataRequest>(Route::Any).await?.min(LAST_METADATA_WITH_OPERATIONS);
         let request = MetadataRequest {
             topics: Some(Vec::new()),
             allow_auto_topic_creation: false,
+            include_cluster_authorized_operations: version >= FIRST_METADATA_WITH_OPERATIONS,
             ..MetadataRequest::default()
         };
-        Ok(from_metadata(attempts.call(&request, Route::Any, None).await?))
+        Ok(from_metadata(attempts.call(&request, Route::Any, Some(version)).await?))
     }
 
     /// Lets a KRaft cluster forget a broker that is gone for good (UnregisterBroker).
@@ -126,7 +129,7 @@ fn from_metadata(response: MetadataResponse) -> ClusterDescription {
         id: response.cluster_id,
         controller: known(response.controller_id),
         brokers,
-        authorized_operations: None,
+        authorized_operations: operations(response.cluster_authorized_operations),
     }
 }
 
@@ -145,6 +148,10 @@ pub(crate) fn operations(bits: i32) -> Option<Vec<AclOperation>> {
         |operation: &AclOperation| bits.checked_shr(operation.0.unsigned_abs().into()).is_some_and(|b| b & 1 == 1);
     (bits != i32::MIN).then(|| AclOperation::ALL_NAMED.iter().copied().filter(is_set).collect())
 }
+
+/// The versions of Metadata that tell what this user may do: from Kafka 2.3 on, and for the cluster until 2.8.
+pub(crate) const FIRST_METADATA_WITH_OPERATIONS: i16 = 8;
+const LAST_METADATA_WITH_OPERATIONS: i16 = 10;
 
 #[cfg(test)]
 mod tests {

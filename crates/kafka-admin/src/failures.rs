@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use kafka_conn::{Failure, Item};
+use kafka_conn::{CallOptions, Failure, Item, SendOptions};
 use kafka_protocol::Request;
 use smol_str::SmolStr;
 
@@ -44,7 +44,17 @@ impl Failures {
 impl Admin {
     /// Sends a request to where it belongs, split between brokers where that is several; the answer is merged.
     pub(crate) async fn send<R: Request>(&self, request: &R) -> Result<(R::Response, Failures)> {
-        let (response, failures) = self.client().send(request).await?.into_parts();
+        self.send_with(request, CallOptions::default()).await
+    }
+
+    /// The same, to brokers with at least this version only: to others, the request would mean something else.
+    pub(crate) async fn send_from<R: Request>(&self, least: i16, request: &R) -> Result<(R::Response, Failures)> {
+        self.send_with(request, CallOptions { min_version: Some(least), ..CallOptions::default() }).await
+    }
+
+    async fn send_with<R: Request>(&self, request: &R, call: CallOptions) -> Result<(R::Response, Failures)> {
+        let options = SendOptions { call, ..SendOptions::default() };
+        let (response, failures) = self.client().send_with(request, options).await?.into_parts();
         Ok((response, Failures(failures.into_iter().map(|Failure { item, error }| (item, error)).collect())))
     }
 }

@@ -12,6 +12,7 @@ use kafka_protocol::messages::offset_delete::{
 };
 use kafka_protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic, OffsetFetchResponse};
 use smol_str::SmolStr;
+use tokio::time::Instant;
 
 use crate::admin::Admin;
 use crate::by_partition::ByPartition;
@@ -198,10 +199,12 @@ impl Admin {
         partitions: Option<&[TopicPartition]>,
         isolation: IsolationLevel,
     ) -> Result<Vec<Outcome<GroupLag, TopicPartition>>> {
+        let began = Instant::now();
         let committed = self.list_group_offsets(group, partitions).await?;
         let places = |place| committed.keys().map(|partition| (partition.clone(), place)).collect::<Vec<_>>();
-        let starts = self.list_offsets(&places(OffsetSpec::Earliest), IsolationLevel::ReadUncommitted).await?;
-        let ends = self.list_offsets(&places(OffsetSpec::Latest), isolation).await?;
+        let starts =
+            self.since(began).list_offsets(&places(OffsetSpec::Earliest), IsolationLevel::ReadUncommitted).await?;
+        let ends = self.since(began).list_offsets(&places(OffsetSpec::Latest), isolation).await?;
         let lags = committed.into_iter().zip(starts).zip(ends).map(|(((partition, committed), start), end)| {
             let known = |offset: Option<i64>| offset.ok_or_else(|| Error::new(ErrorKind::NoAnswer));
             let result = start.result.and_then(|start| {
@@ -223,12 +226,13 @@ impl Admin {
         partitions: Option<&[TopicPartition]>,
         to: OffsetReset,
     ) -> Result<OffsetPlan> {
+        let began = Instant::now();
         let lags = self.group_lag(group, partitions, IsolationLevel::ReadUncommitted).await?;
         let mut moves = BTreeMap::new();
         let at_time = match to {
             OffsetReset::Time(millis) => {
                 let places: Vec<_> = lags.iter().map(|lag| (lag.item.clone(), OffsetSpec::Time(millis))).collect();
-                self.list_offsets(&places, IsolationLevel::ReadUncommitted).await?
+                self.since(began).list_offsets(&places, IsolationLevel::ReadUncommitted).await?
             }
             _ => Vec::new(),
         };

@@ -12,6 +12,7 @@ use kafka_protocol::messages::list_groups::ListGroupsRequest;
 use kafka_protocol::messages::share_group_describe::{self, ShareGroupDescribeRequest};
 use kafka_protocol::{ErrorCode, Limits, Message};
 use smol_str::SmolStr;
+use tokio::time::Instant;
 
 use crate::acls::AclOperation;
 use crate::admin::Admin;
@@ -129,13 +130,14 @@ impl Admin {
     /// [`Connection`](ErrorKind::Connection) where its coordinator could not be asked.
     pub async fn describe_groups(&self, ids: &[&str]) -> Result<Vec<Outcome<GroupDescription>>> {
         let ids: Vec<_> = ids.iter().copied().map(SmolStr::new).collect();
+        let began = Instant::now();
         let mut known = self.describe_new(&ids).await?;
         // What is no group of the new protocol, or of a broker without it, is asked for by the classic one.
         let is_other = |error: &Error| matches!(error.kind(), ErrorKind::GroupNotFound | ErrorKind::NotOffered);
         let is_other = |id: &&SmolStr| known.get(*id).is_some_and(|result| result.as_ref().is_err_and(is_other));
         let classic: Vec<_> = ids.iter().filter(is_other).cloned().collect();
         if !classic.is_empty() {
-            for (id, result) in self.describe_classic(&classic).await? {
+            for (id, result) in self.describe_classic(began, &classic).await? {
                 known.insert(id, result);
             }
         }
@@ -200,11 +202,11 @@ impl Admin {
             members: instance_ids.iter().map(member).collect(),
             ..LeaveGroupRequest::default()
         };
-        let attempts = Attempts::new(self);
+        let (attempts, began) = (Attempts::new(self), Instant::now());
         if attempts.version::<LeaveGroupRequest>(Route::Group(&group)).await? < FIRST_WITH_MEMBERS {
             return Err(Error::new(ErrorKind::NotOffered).about(Resource::Group(group)));
         }
-        let response = self.client().call(&request).await?;
+        let response = self.since(began).client().call(&request).await?;
         Error::check(response.error_code, None).map_err(|error| error.about(Resource::Group(group)))?;
         let outcome = |id: &&str| {
             let answer = response.members.iter().find(|member| member.group_instance_id.as_deref() == Some(id));
@@ -236,13 +238,31 @@ impl Admin {
         Ok(known)
     }
 
-    async fn describe_classic(&self, ids: &[SmolStr]) -> Result<HashMap<SmolStr, Result<GroupDescription>>> {
-        let request = DescribeGroupsRequest { groups: ids.to_vec(), ..DescribeGroupsRequest::default() };
-        let (response, failures) = self.send(&request).await?;
-        let mut known: HashMap<_, _> =
-            response.groups.into_iter().map(|group| (group.group_id.clone(), classic_group(group))).collect();
+    /// Asks brokers that are too old to tell what this user may do without that.
+    async fn describe_classic(
+        &self,
+        began: Instant,
+        ids: &[SmolStr],
+    ) -> Result<HashMap<SmolStr, Result<GroupDescription>>> {
+        let all = DescribeGroupsRequest {
+            groups: ids.to_vec(),
+            include_authorized_operations: true,
+            ..DescribeGroupsRequest::default()
+        };
+        let (response, failures) = self.since(began).send_from(FIRST_WITH_OPERATIONS, &all).await?;
+        let described = |group: describe_groups::DescribedGroup| (group.group_id.clone(), classic_group(group));
+        let mut known: HashMap<_, _> = response.groups.into_iter().map(described).collect();
         for id in ids {
             known.entry(id.clone()).or_insert_with(|| Err(failures.group(id)));
+        }
+        let is_old =
+            |result: &Result<_>| result.as_ref().is_err_and(|error: &Error| *error.kind() == ErrorKind::NotOffered);
+        let old: Vec<_> = known.iter().filter(|(_, result)| is_old(result)).map(|(id, _)| id.clone()).collect();
+        if !old.is_empty() {
+            let request = DescribeGroupsRequest { groups: old.clone(), ..DescribeGroupsRequest::default() };
+            let (response, failures) = self.since(began).send(&request).await?;
+            known.extend(old.into_iter().map(|id| (id.clone(), Err(failures.group(&id)))));
+            known.extend(response.groups.into_iter().map(described));
         }
         Ok(known)
     }
@@ -359,3 +379,5 @@ fn share_group(group: share_group_describe::DescribedGroup) -> Result<GroupDescr
 
 /// The version that takes a list of members.
 const FIRST_WITH_MEMBERS: i16 = 3;
+/// The version of DescribeGroups that tells what this user may do (KIP-430, Kafka 2.3).
+const FIRST_WITH_OPERATIONS: i16 = 3;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join_all;
 use kafka_conn::BrokerId;
 use kafka_protocol::messages::alter_replica_log_dirs::{
     AlterReplicaLogDir, AlterReplicaLogDirTopic, AlterReplicaLogDirsRequest,
@@ -60,17 +61,16 @@ impl Admin {
     /// Per broker: [`NotAuthorized`](ErrorKind::NotAuthorized), [`Connection`](ErrorKind::Connection).
     pub async fn describe_log_dirs(&self, brokers: &[BrokerId]) -> Vec<Outcome<Vec<LogDir>, BrokerId>> {
         let request = DescribeLogDirsRequest { topics: None, ..DescribeLogDirsRequest::default() };
-        let mut outcomes = Vec::with_capacity(brokers.len());
-        for broker in brokers.iter().copied() {
+        let outcomes = brokers.iter().copied().map(async |broker| {
             let result = match self.client().send_to(broker, &request).await {
                 Ok(response) => Error::check(response.error_code, None)
                     .map(|()| response.results.into_iter().map(log_dir).collect())
                     .map_err(|error| error.about(Resource::Broker(broker))),
                 Err(error) => Err(Error::from(error).about(Resource::Broker(broker))),
             };
-            outcomes.push(Outcome::new(broker, result));
-        }
-        outcomes
+            Outcome::new(broker, result)
+        });
+        join_all(outcomes).await
     }
 
     /// Moves replicas to other folders of their brokers (AlterReplicaLogDirs). It begins the move, which goes on for as
@@ -80,17 +80,16 @@ impl Admin {
     /// Per replica: [`Broker`](ErrorKind::Broker) with `LOG_DIR_NOT_FOUND`, [`UnknownTopic`](ErrorKind::UnknownTopic),
     /// [`NotAuthorized`](ErrorKind::NotAuthorized), [`Connection`](ErrorKind::Connection).
     pub async fn alter_replica_log_dirs(&self, targets: &BTreeMap<Replica, SmolStr>) -> Vec<Outcome<(), Replica>> {
-        let mut outcomes = Vec::with_capacity(targets.len());
         let mut brokers: Vec<_> = targets.keys().map(|replica| replica.broker).collect();
         brokers.dedup();
-        for broker in brokers {
+        let outcomes = brokers.into_iter().map(async |broker| {
             let mine: Vec<_> = targets.iter().filter(|(replica, _)| replica.broker == broker).collect();
             let answers = self.client().send_to(broker, &request(&mine)).await;
             let answers = answers.map(|response| {
                 let topics = response.results.into_iter().map(|topic| (topic.topic_name, topic.partitions));
                 ByPartition::new(topics, |answer| answer.partition_index)
             });
-            outcomes.extend(mine.into_iter().map(|(replica, _)| {
+            let outcome = |(replica, _): (&Replica, &SmolStr)| {
                 let result = match &answers {
                     Ok(answers) => match answers.get(&replica.partition) {
                         Some(answer) => Error::check(answer.error_code, None),
@@ -101,9 +100,10 @@ impl Admin {
                 let about =
                     || Resource::Other(smol_str::format_smolstr!("{} on broker {}", replica.partition, broker.0));
                 Outcome::new(replica.clone(), result.map_err(|error| error.about(about())))
-            }));
-        }
-        outcomes
+            };
+            mine.into_iter().map(outcome).collect::<Vec<_>>()
+        });
+        join_all(outcomes).await.into_iter().flatten().collect()
     }
 }
 

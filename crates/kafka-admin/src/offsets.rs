@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 
-use kafka_conn::{IsolationLevel, Route};
+use kafka_conn::IsolationLevel;
 use kafka_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsTopic,
 };
 
 use crate::admin::Admin;
 use crate::by_partition::ByPartition;
-use crate::call::Attempts;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::outcome::Outcome;
 use crate::resource::{TopicPartition, by_topic};
 
@@ -76,20 +75,16 @@ impl Admin {
     /// `places`; a partition may be in it once.
     ///
     /// # Errors
-    /// Per partition: [`UnknownTopic`](ErrorKind::UnknownTopic), [`NotAuthorized`](ErrorKind::NotAuthorized),
-    /// [`Connection`](ErrorKind::Connection) where it has no leader that can be asked. For all:
-    /// [`NotOffered`](ErrorKind::NotOffered) where brokers are too old for one of the places.
+    /// Per partition: [`UnknownTopic`](crate::ErrorKind::UnknownTopic), [`NotAuthorized`](crate::ErrorKind::NotAuthorized),
+    /// [`Connection`](crate::ErrorKind::Connection) where it has no leader that can be asked,
+    /// [`NotOffered`](crate::ErrorKind::NotOffered) where its leader is too old for one of the places.
     pub async fn list_offsets(
         &self,
         places: &[(TopicPartition, OffsetSpec)],
         isolation: IsolationLevel,
     ) -> Result<Vec<Outcome<ListedOffset, TopicPartition>>> {
         let least = places.iter().map(|(_, place)| place.least_version()).max().unwrap_or_default();
-        let version = Attempts::new(self).version::<ListOffsetsRequest>(Route::Any).await?;
-        if version < least {
-            return Err(Error::new(ErrorKind::NotOffered));
-        }
-        let (response, failures) = self.send(&request(places, isolation)).await?;
+        let (response, failures) = self.send_from(least, &request(places, isolation)).await?;
         let topics = response.topics.into_iter().map(|topic| (topic.name, topic.partitions));
         let answers = ByPartition::new(topics, |answer| answer.partition_index);
         let asked = places.iter().map(|(partition, _)| partition);

@@ -20,7 +20,7 @@ use crate::acls::AclOperation;
 use crate::admin::{Admin, Apply};
 use crate::answers::Answers;
 use crate::call::Attempts;
-use crate::cluster::operations;
+use crate::cluster::{FIRST_METADATA_WITH_OPERATIONS, operations};
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::Outcome;
 
@@ -226,12 +226,14 @@ fn partition(partition: DescribeTopicPartitionsResponsePartition) -> PartitionDe
 
 async fn by_metadata(attempts: &Attempts<'_>, names: &[SmolStr]) -> Result<Known> {
     let topic = |name: &SmolStr| MetadataRequestTopic { name: Some(name.clone()), ..MetadataRequestTopic::default() };
+    let version = attempts.version::<MetadataRequest>(Route::Any).await?;
     let request = MetadataRequest {
         topics: Some(names.iter().map(topic).collect()),
         allow_auto_topic_creation: false,
+        include_topic_authorized_operations: version >= FIRST_METADATA_WITH_OPERATIONS,
         ..MetadataRequest::default()
     };
-    let response = attempts.call(&request, Route::Any, None).await?;
+    let response = attempts.call(&request, Route::Any, Some(version)).await?;
     let described = response.topics.into_iter().filter_map(|topic| Some((topic.name.clone()?, from_metadata(topic))));
     Ok(described.collect())
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kafka_conn::Route;
+use kafka_conn::{Route, Secret};
 use kafka_protocol::messages::create_delegation_token::{CreatableRenewers, CreateDelegationTokenRequest};
 use kafka_protocol::messages::describe_delegation_token::{
     DescribeDelegationTokenOwner, DescribeDelegationTokenRequest, DescribedDelegationToken,
@@ -54,12 +54,12 @@ pub struct NewToken {
 /// A token: its id and secret are user name and password with SCRAM.
 ///
 /// `Debug` shows no secret.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct DelegationToken {
     /// Its id.
     pub id: SmolStr,
-    /// Its secret. Whoever has it is the owner, as far as brokers can tell.
-    pub hmac: Bytes,
+    /// Its secret. Whoever has it is the owner, as far as brokers can tell. As a password, it is written in base64.
+    pub hmac: Secret,
     /// Whom it stands for.
     pub owner: Principal,
     /// Who asked for it; before Kafka 3.3 nobody knows, and it is the owner.
@@ -72,17 +72,6 @@ pub struct DelegationToken {
     pub expires_ms: i64,
     /// Until when it can be renewed, in milliseconds since 1970.
     pub max_ms: i64,
-}
-
-impl fmt::Debug for DelegationToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DelegationToken")
-            .field("id", &self.id)
-            .field("hmac", &format_args!("***"))
-            .field("owner", &self.owner)
-            .field("expires_ms", &self.expires_ms)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Admin {
@@ -121,7 +110,7 @@ impl Admin {
             Principal { kind: response.token_requester_principal_type, name: response.token_requester_principal_name };
         Ok(DelegationToken {
             id: response.token_id,
-            hmac: response.hmac,
+            hmac: Secret::from(&response.hmac[..]),
             requester: known(requester, &owner),
             owner,
             renewers: Vec::new(),
@@ -137,9 +126,9 @@ impl Admin {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound), and as
     /// [`create_delegation_token`](Self::create_delegation_token).
-    pub async fn renew_delegation_token(&self, hmac: &Bytes, period: Option<Duration>) -> Result<i64> {
+    pub async fn renew_delegation_token(&self, hmac: &Secret, period: Option<Duration>) -> Result<i64> {
         let request = |_| RenewDelegationTokenRequest {
-            hmac: hmac.clone(),
+            hmac: Bytes::from_owner(hmac.clone()),
             renew_period_ms: period.map_or(-1, millis),
             ..RenewDelegationTokenRequest::default()
         };
@@ -153,9 +142,9 @@ impl Admin {
     ///
     /// # Errors
     /// As [`renew_delegation_token`](Self::renew_delegation_token).
-    pub async fn expire_delegation_token(&self, hmac: &Bytes, period: Option<Duration>) -> Result<i64> {
+    pub async fn expire_delegation_token(&self, hmac: &Secret, period: Option<Duration>) -> Result<i64> {
         let request = |_| ExpireDelegationTokenRequest {
-            hmac: hmac.clone(),
+            hmac: Bytes::from_owner(hmac.clone()),
             expiry_time_period_ms: period.map_or(-1, millis),
             ..ExpireDelegationTokenRequest::default()
         };
@@ -196,7 +185,7 @@ fn token(token: DescribedDelegationToken) -> DelegationToken {
     };
     DelegationToken {
         id: token.token_id,
-        hmac: token.hmac,
+        hmac: Secret::from(&token.hmac[..]),
         requester: known(requester, &owner),
         owner,
         renewers: token.renewers.into_iter().map(renewer).collect(),

@@ -213,7 +213,7 @@ impl Admin {
     pub async fn list_topics(&self) -> Result<Vec<Outcome<TopicListing>>> {
         let everything =
             MetadataRequest { topics: None, allow_auto_topic_creation: false, ..MetadataRequest::default() };
-        let response = self.transport().call(&everything, Route::Any).await?;
+        let response = self.ask_any(&everything).await?;
         let mut topics: Vec<_> = response.topics.into_iter().filter_map(listing).collect();
         topics.sort_by(|one, other| one.item.cmp(&other.item));
         Ok(topics)

@@ -1,5 +1,6 @@
 //! SCRAM credentials of users (KIP-554): describe, set, delete.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytes::Bytes;
@@ -7,9 +8,12 @@ use kafka_conn::Secret;
 use kafka_conn::sasl::ScramHash;
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::alter_user_scram_credentials::{
-    AlterUserScramCredentialsRequest, ScramCredentialDeletion, ScramCredentialUpsertion,
+    AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse, AlterUserScramCredentialsResult,
+    ScramCredentialDeletion, ScramCredentialUpsertion,
 };
-use kafka_protocol::messages::describe_user_scram_credentials::{DescribeUserScramCredentialsRequest, UserName};
+use kafka_protocol::messages::describe_user_scram_credentials::{
+    CredentialInfo, DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResult, UserName,
+};
 use smol_str::SmolStr;
 
 use crate::admin::Admin;
@@ -82,39 +86,37 @@ impl fmt::Debug for ScramAlteration {
 
 impl Admin {
     /// The credentials of these users or, with `None`, of all that have any (DescribeUserScramCredentials). The outcomes
-    /// are by user.
+    /// are in the order of `users`, or by user.
     ///
     /// # Errors
     /// Per user: [`NotFound`](ErrorKind::NotFound). For all: [`NotAuthorized`](ErrorKind::NotAuthorized),
     /// [`Connection`](ErrorKind::Connection) (brokers before Kafka 2.7, or 3.5 with KRaft, do not have it).
     pub async fn describe_scram_users(&self, users: Option<&[&str]>) -> Result<Vec<Outcome<Vec<ScramCredential>>>> {
-        let user = |name: &&str| UserName { name: SmolStr::new(name), ..UserName::default() };
+        let names = users.map(|users| users.iter().map(SmolStr::new).collect::<Vec<_>>());
+        if names.as_ref().is_some_and(Vec::is_empty) {
+            // Brokers would take it for all.
+            return Ok(Vec::new());
+        }
+        let asked = names.iter().flatten().collect::<BTreeSet<_>>();
+        let user = |name: &&SmolStr| UserName { name: (*name).clone(), ..UserName::default() };
         let request = DescribeUserScramCredentialsRequest {
-            users: users.map(|users| users.iter().map(user).collect()),
+            users: names.as_ref().map(|_| asked.iter().map(user).collect()),
             ..DescribeUserScramCredentialsRequest::default()
         };
         let response = self.ask_any(&request).await?;
         Error::check(response.error_code, response.error_message.as_ref())?;
-        let mut outcomes: Vec<_> = response
-            .results
-            .into_iter()
-            .map(|result| {
-                let credentials = result
-                    .credential_infos
-                    .iter()
-                    .map(|info| ScramCredential { hash: hash_of(info.mechanism), iterations: info.iterations });
-                let checked = Error::check(result.error_code, result.error_message.as_ref())
-                    .map(|()| credentials.collect())
-                    .map_err(|error| error.about(Resource::User(result.user.clone())));
-                Outcome::new(result.user, checked)
-            })
-            .collect();
-        outcomes.sort_by(|one, other| one.item.cmp(&other.item));
-        Ok(outcomes)
+        let known: BTreeMap<_, _> =
+            response.results.into_iter().map(|result| (result.user.clone(), credentials(&result))).collect();
+        let outcome = |name: &SmolStr| {
+            let result = known.get(name).cloned().unwrap_or_else(|| Err(Error::new(ErrorKind::NoAnswer)));
+            Outcome::new(name.clone(), result.map_err(|error| error.about(Resource::User(name.clone()))))
+        };
+        Ok(names.map_or_else(|| known.keys().map(outcome).collect(), |names| names.iter().map(outcome).collect()))
     }
 
     /// Sets and deletes credentials (AlterUserScramCredentials). The outcomes are in the order of `alterations`; a user
-    /// that occurs more than once has the same outcome each time.
+    /// that occurs more than once has the same outcome each time, and is left as it is where one of its alterations
+    /// cannot be.
     ///
     /// Hashing takes a while, and is done on a thread for such work.
     ///
@@ -123,12 +125,14 @@ impl Admin {
     /// [`UnacceptableCredential`](ErrorKind::UnacceptableCredential), [`Duplicate`](ErrorKind::Duplicate),
     /// [`NotAuthorized`](ErrorKind::NotAuthorized). For all: [`Connection`](ErrorKind::Connection).
     pub async fn alter_scram_users(&self, alterations: &[ScramAlteration]) -> Result<Vec<Outcome<()>>> {
-        let mut upsertions = Vec::new();
-        let mut deletions = Vec::new();
+        let (mut upsertions, mut deletions, mut refused) = (Vec::new(), Vec::new(), BTreeMap::new());
         for alteration in alterations {
             match alteration.clone() {
                 ScramAlteration::Set { user, hash, iterations, password } => {
-                    upsertions.push(upsertion(user, hash, iterations, password).await?);
+                    match upsertion(user.clone(), hash, iterations, password).await {
+                        Ok(upsertion) => upsertions.push(upsertion),
+                        Err(error) => _ = refused.insert(user, error),
+                    }
                 }
                 ScramAlteration::Delete { user, hash } => deletions.push(ScramCredentialDeletion {
                     name: user,
@@ -137,26 +141,46 @@ impl Admin {
                 }),
             }
         }
-        let request = |_| AlterUserScramCredentialsRequest {
-            deletions: deletions.clone(),
-            upsertions: upsertions.clone(),
-            ..AlterUserScramCredentialsRequest::default()
-        };
-        let response = self
-            .ask_controller(request, |response| {
-                (common_code(response.results.iter().map(|result| result.error_code)), response.throttle_time_ms)
-            })
-            .await?;
+        upsertions.retain(|upsertion| !refused.contains_key(&upsertion.name));
+        deletions.retain(|deletion| !refused.contains_key(&deletion.name));
+        let results = self.alter(upsertions, deletions).await?;
         let outcome = |alteration: &ScramAlteration| {
             let user = alteration.user();
-            let result = match response.results.iter().find(|result| result.user == *user) {
-                Some(answer) => Error::check(answer.error_code, answer.error_message.as_ref()),
-                None => Err(Error::new(ErrorKind::NoAnswer)),
+            let result = match (refused.get(user), results.iter().find(|result| result.user == *user)) {
+                (Some(error), _) => Err(error.clone()),
+                (None, Some(answer)) => Error::check(answer.error_code, answer.error_message.as_ref()),
+                (None, None) => Err(Error::new(ErrorKind::NoAnswer)),
             };
             Outcome::new(user.clone(), result.map_err(|error| error.about(Resource::User(user.clone()))))
         };
         Ok(alterations.iter().map(outcome).collect())
     }
+
+    async fn alter(
+        &self,
+        upsertions: Vec<ScramCredentialUpsertion>,
+        deletions: Vec<ScramCredentialDeletion>,
+    ) -> Result<Vec<AlterUserScramCredentialsResult>> {
+        if upsertions.is_empty() && deletions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let request = |_| AlterUserScramCredentialsRequest {
+            deletions: deletions.clone(),
+            upsertions: upsertions.clone(),
+            ..AlterUserScramCredentialsRequest::default()
+        };
+        let code = |response: &AlterUserScramCredentialsResponse| {
+            (common_code(response.results.iter().map(|result| result.error_code)), response.throttle_time_ms)
+        };
+        Ok(self.ask_controller(request, code).await?.results)
+    }
+}
+
+fn credentials(result: &DescribeUserScramCredentialsResult) -> Result<Vec<ScramCredential>> {
+    Error::check(result.error_code, result.error_message.as_ref())?;
+    let credential =
+        |info: &CredentialInfo| ScramCredential { hash: hash_of(info.mechanism), iterations: info.iterations };
+    Ok(result.credential_infos.iter().map(credential).collect())
 }
 
 async fn upsertion(
@@ -174,7 +198,8 @@ async fn upsertion(
         let mut salt = vec![0; SALT_LEN];
         getrandom::fill(&mut salt).ok()?;
         let salted = hash.salted_password(password.expose(), &salt, iterations);
-        Some((Bytes::from(salt), Bytes::copy_from_slice(salted.expose())))
+        // Wiped when the last request that has it is dropped.
+        Some((Bytes::from(salt), Bytes::from_owner(salted)))
     });
     let hashed = hashed.await.ok().flatten();
     let (salt, salted_password) = hashed.ok_or_else(unacceptable)?;

@@ -325,3 +325,23 @@ async fn a_wait_for_leaders_ends_in_time_and_outlives_a_broker_that_does_not_ans
     let (waited, ()) = tokio::join!(patient.wait_for_leaders(&["a"]), speak);
     waited.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_timeout_bounds_the_whole_call_whatever_is_silent() {
+    let world = world();
+    world.0.lock().unwrap().topics.insert("a".to_owned(), 1);
+    let admin = world.admin().await.with_timeout(Duration::from_secs(3));
+    world.0.lock().unwrap().silent = true;
+    let begin = Instant::now();
+    assert!(admin.create_topics(&[NewTopic::new("b", 1, 1)], Apply::Now).await.is_err());
+    assert_eq!(begin.elapsed(), Duration::from_secs(3));
+    let begin = Instant::now();
+    assert!(admin.list_topics().await.is_err());
+    assert_eq!(begin.elapsed(), Duration::from_secs(3));
+    let begin = Instant::now();
+    assert!(admin.delete_topics(&["a"]).await.is_err());
+    assert_eq!(begin.elapsed(), Duration::from_secs(3));
+    let begin = Instant::now();
+    assert!(admin.describe_topics(&["a"]).await.is_err());
+    assert_eq!(begin.elapsed(), Duration::from_secs(3));
+}
