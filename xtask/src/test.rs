@@ -143,9 +143,29 @@ const FEATURES: [&str; 16] = [
     "zstd",
 ];
 
+/// Those of kafka-conn, but for the codecs, which are kafka-protocol's, and the providers of cryptography.
+const CONN_FEATURES: [&str; 13] = [
+    "conn",
+    "produce",
+    "fetch",
+    "group",
+    "transaction",
+    "admin",
+    "share",
+    "streams",
+    "telemetry",
+    "tls-no-provider",
+    "tls-system-roots",
+    "tls-web-roots",
+    "metrics",
+];
+
 fn features_alone() -> Result<(), Error> {
     for features in FEATURES {
         cargo(&["check", "--quiet", "--package", "kafka-protocol", "--no-default-features", "--features", features])?;
+    }
+    for features in CONN_FEATURES {
+        cargo(&["check", "--quiet", "--package", "kafka-conn", "--no-default-features", "--features", features])?;
     }
     for package in ["kafka-conn", "kafka-writer", "kafka-reader", "kafka-admin"] {
         cargo(&["check", "--quiet", "--package", package, "--no-default-features"])?;

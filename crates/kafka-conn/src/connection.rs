@@ -179,6 +179,7 @@ impl Connection {
     }
 
     /// How long a call waits for its answer unless it says otherwise.
+    #[cfg(any(feature = "conn", test))]
     pub(crate) fn call_timeout(&self) -> Duration {
         self.shared.call_timeout
     }

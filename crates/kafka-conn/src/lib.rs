@@ -21,10 +21,12 @@
 //!
 //! # Features
 //!
-//! The codecs of [`Conn`] (`gzip`, `snappy`, `lz4`, `zstd`) are on by default, the others are not.
+//! [`Conn`] (`conn`) and its codecs (`gzip`, `snappy`, `lz4`, `zstd`) are on by default, the others are not. Who needs a
+//! [`Transport`] and a [`Client`] only, and no `Conn`, turns the default features off, and compiles a fraction.
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `conn` | [`Conn`], kafka-go's low-level API of one connection, and [`Dialer::dial_leader`] and the like |
 //! | `tls` | TLS, with ring for its cryptography |
 //! | `tls-aws-lc-rs` | TLS, with aws-lc-rs; where both are on, this one is used |
 //! | `tls-no-provider` | TLS for those who bring a `rustls::ClientConfig` |
@@ -44,6 +46,7 @@
 //! | `client` | all of these |
 //! | `metrics` | what a [`Meter`] counts goes to the recorder of the `metrics` crate, too |
 
+#[cfg(feature = "fetch")]
 mod abort;
 mod acks;
 mod address;
@@ -52,11 +55,13 @@ mod backoff;
 mod call;
 mod client;
 mod cluster;
+#[cfg(feature = "conn")]
 mod conn;
 mod connection;
 mod connector;
 mod coordinator;
 mod deadline;
+#[cfg(feature = "conn")]
 mod dial;
 mod dialer;
 mod driver;
@@ -80,6 +85,7 @@ mod task;
 mod tls;
 mod transport;
 
+#[cfg(feature = "fetch")]
 pub use abort::AbortFilter;
 pub use acks::RequiredAcks;
 pub use address::{AddressError, AddressErrorKind, BrokerAddress};
@@ -87,10 +93,12 @@ pub use backoff::{Backoff, Pauses};
 pub use call::{Body, CallOptions, RawRequest, RawResponse};
 pub use client::{Answer, Client, Failure, Item, Routing};
 pub use cluster::{Broker, BrokerId, Cluster, LeaderHint, Partition, Topic};
+#[cfg(feature = "conn")]
 pub use conn::{Batch, Conn, PartitionInfo, ReadBatchConfig, TopicOutcome, Whence, Written};
 pub use connection::{Connection, PendingResponse};
 pub use connector::{ConnectOptions, Connector, Resolver, SocketAddresses, Stream, SystemResolver, TcpConnector};
 pub use coordinator::CoordinatorKind;
+#[cfg(feature = "conn")]
 pub use dial::LookupOptions;
 pub use dialer::{ConnectionLimits, Dialer};
 pub use error::{Error, ErrorContext, ErrorKind, Result, Step};

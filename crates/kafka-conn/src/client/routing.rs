@@ -202,6 +202,7 @@ mod tests {
     use kafka_protocol::Listener;
 
     use super::*;
+    #[cfg(feature = "client")]
     use crate::client::split::splitter;
 
     #[test]

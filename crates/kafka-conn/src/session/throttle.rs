@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use kafka_protocol::messages::produce::ProduceResponse;
-use kafka_protocol::{ApiKey, Message};
+use kafka_protocol::ApiKey;
+#[cfg(feature = "produce")]
+use kafka_protocol::{Message, messages::produce::ProduceResponse};
 
 use super::RequestInfo;
 
@@ -23,6 +24,7 @@ pub(super) fn pause(request: RequestInfo, body: &Bytes) -> Duration {
 }
 
 /// Produce has it behind all the rest. A zero in its usual place says all; anything else is read with care.
+#[cfg(feature = "produce")]
 fn of_produce(version: i16, body: &Bytes) -> i32 {
     let tagged_fields = usize::from(version >= FIRST_FLEXIBLE_PRODUCE);
     let end = body.len().saturating_sub(tagged_fields);
@@ -30,6 +32,12 @@ fn of_produce(version: i16, body: &Bytes) -> i32 {
         Some([0, 0, 0, 0]) | None => 0,
         Some(_) => ProduceResponse::decode(version, body.clone()).map_or(0, |answer| answer.throttle_time_ms),
     }
+}
+
+/// Who has no such messages makes no such calls, but by bytes of their own.
+#[cfg(not(feature = "produce"))]
+fn of_produce(_: i16, _: &Bytes) -> i32 {
+    0
 }
 
 /// The first version in whose answers a broker asks for a pause that it does not make itself. In all of them but Produce
@@ -53,6 +61,7 @@ fn since(api: ApiKey) -> Option<i16> {
     })
 }
 
+#[cfg(feature = "produce")]
 const FIRST_FLEXIBLE_PRODUCE: i16 = 9;
 /// Brokers ask for no more than their quotas' window, which has a few seconds; what would stall a client for longer is
 /// a mistake.
@@ -61,7 +70,9 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use bytes::BytesMut;
+    use kafka_protocol::Message;
     use kafka_protocol::messages::metadata::MetadataResponse;
+    #[cfg(feature = "produce")]
     use kafka_protocol::messages::produce::{NodeEndpoint, TopicProduceResponse};
 
     use super::*;
@@ -72,6 +83,7 @@ mod tests {
         pause(RequestInfo { api_key, version, correlation_id: 0 }, &body.freeze()).as_millis()
     }
 
+    #[cfg(feature = "produce")]
     #[test]
     fn produce_has_it_at_the_end() {
         for version in 3..=13 {
