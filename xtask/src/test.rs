@@ -21,6 +21,9 @@ pub(crate) struct Arguments {
     /// Brokers of an existing cluster for the suites, in place of one that is started for them
     #[arg(long, value_name = "HOST:PORT,…")]
     brokers: Option<String>,
+    /// Embedded brokers alone for the suites: no Kafka is started
+    #[arg(long, conflicts_with_all = ["brokers", "kafka"])]
+    embedded: bool,
     /// Only the suites, and of them only the scenarios whose name contains this
     #[arg(long, value_name = "NAME")]
     suite: Option<String>,
@@ -107,6 +110,9 @@ impl Arguments {
             }
             (None, None) => {
                 let embedded = std::iter::once_with(|| Target::embedded().map_err(Error::Embedded));
+                if self.embedded {
+                    return Box::new(embedded);
+                }
                 let single = RELEASES.into_iter().map(|version| Ok(Target::start(version)?));
                 // What brokers do when others go is the newest release's business alone: each blow takes seconds.
                 Box::new(embedded.chain(single).chain(replicated(Version::NEWEST)))

@@ -22,6 +22,7 @@ use crate::tasks::Tasks;
 pub struct ClusterBuilder {
     config: Config,
     listen: SocketAddr,
+    advertised: BTreeMap<i32, BrokerAddress>,
     /// A wall clock that was asked for.
     start_time_ms: Option<i64>,
     topics: Vec<NewTopic>,
@@ -34,6 +35,7 @@ impl Default for ClusterBuilder {
         Self {
             config: Config::default(),
             listen,
+            advertised: BTreeMap::new(),
             start_time_ms: None,
             topics: Vec::new(),
             security: Security::default(),
@@ -139,6 +141,14 @@ impl ClusterBuilder {
         self
     }
 
+    /// What clients are told of where a broker is, in place of where it listens (`advertised.listeners`): for a proxy before
+    /// it.
+    #[must_use]
+    pub fn advertise(mut self, broker: i32, address: BrokerAddress) -> Self {
+        self.advertised.insert(broker, address);
+        self
+    }
+
     /// Changes what has no word here.
     #[must_use]
     pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
@@ -193,11 +203,14 @@ impl ClusterBuilder {
         }
     }
 
-    fn run(self) -> Result<Cluster, StartError> {
+    fn run(mut self) -> Result<Cluster, StartError> {
         let mut addresses = BTreeMap::new();
-        for broker in &self.config.brokers {
+        for broker in &mut self.config.brokers {
             let address = BrokerAddress::new(broker.host.clone(), broker.port);
             addresses.insert(broker.id, address.map_err(|_| StartError::Host(broker.host.clone()))?);
+            if let Some(told) = self.advertised.get(&broker.id) {
+                (broker.host, broker.port) = (told.host().into(), told.port());
+            }
         }
         let mut core = Core::new(self.config, Instant::now().into_std());
         for topic in &self.topics {

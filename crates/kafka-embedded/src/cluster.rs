@@ -101,7 +101,8 @@ impl Cluster {
         self.shared.with(|core, _| core.clear_faults());
     }
 
-    /// Asks a closure what is to become of each request, from now on. It must not use the cluster, nor wait.
+    /// Asks a closure what is to become of each request, from now on, before the declared faults: see [`Verdict`]. It must
+    /// not use the cluster, nor wait.
     pub fn on_request(&self, decide: impl FnMut(&LoggedRequest) -> Verdict + Send + 'static) {
         self.shared.with(|core, _| core.set_hook(Hook::new(decide)));
     }
@@ -190,6 +191,17 @@ impl Cluster {
     /// How many requests of an API there were at a broker.
     pub fn count_at(&self, broker: i32, api: ApiKey) -> u64 {
         self.shared.with(|core, _| core.requests.count(api, Some(broker)))
+    }
+
+    /// How many requests of an API a client of this name sent (`client.id`), to all brokers. Of so many names as
+    /// [`max_clients_counted`](crate::core::Limits::max_clients_counted); 0 for others.
+    pub fn count_of(&self, client_id: &str, api: ApiKey) -> u64 {
+        self.shared.with(|core, _| core.requests.count_of(client_id, api))
+    }
+
+    /// As [`requests`](Self::requests), those of a client.
+    pub fn requests_of(&self, client_id: &str) -> Vec<LoggedRequest> {
+        self.shared.with(|core, _| core.requests.iter().filter(|one| one.client_id == client_id).cloned().collect())
     }
 
     /// Forgets the requests so far.

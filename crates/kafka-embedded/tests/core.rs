@@ -2,14 +2,21 @@
 
 mod support;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_embedded::core::{BrokerConfig, Config, ConnectionId, Output};
-use kafka_embedded::{Fault, KafkaVersion};
+use kafka_embedded::{Fault, Hook, KafkaVersion, LoggedRequest, Verdict};
 use kafka_protocol::messages::api_versions::ApiVersionsRequest;
 use kafka_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
+use kafka_protocol::messages::describe_configs::{
+    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResult,
+};
 use kafka_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData};
+use kafka_protocol::messages::incremental_alter_configs::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+};
 use kafka_protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use kafka_protocol::messages::offset_for_leader_epoch::{
     OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
@@ -316,6 +323,38 @@ fn faults_happen_as_often_as_they_say() {
     assert!(script.answer::<ProduceRequest>(one, 12).is_some());
 }
 
+/// Found in review: faults were used up by requests that the hook had decided, and came before it.
+#[test]
+fn the_hook_comes_first_and_uses_up_no_faults_but_of_what_it_has_served() {
+    let (mut script, one, _) = cluster(&[]);
+    let verdicts = Arc::new(Mutex::new(Vec::new()));
+    let next = Arc::clone(&verdicts);
+    let decide = move |request: &LoggedRequest| match request.api {
+        ApiKey::PRODUCE => next.lock().unwrap().pop().unwrap_or(Verdict::Pass),
+        _ => Verdict::Pass,
+    };
+    script.core.set_hook(Hook::new(decide));
+    let will = |verdict| verdicts.lock().unwrap().push(verdict);
+    script.core.inject(Fault::error(ApiKey::PRODUCE, ErrorCode::NOT_ENOUGH_REPLICAS));
+    script.core.inject(Fault::delay(ApiKey::PRODUCE, 50 * MS));
+    let refuse = Verdict::Error(ErrorCode::KAFKA_STORAGE_ERROR);
+    will(refuse);
+    assert_eq!(code(&write(&mut script, one, batch(1, Producer::NONE))), ErrorCode::KAFKA_STORAGE_ERROR);
+    will(Verdict::Cut);
+    script.send(one, 12, &produce(-1, batch(1, Producer::NONE)));
+    assert_eq!(script.take(one), Some(Output::Close { connection: one }));
+    // Both faults are still there, and come on top of what the hook adds.
+    let one = script.open(1);
+    will(Verdict::Delay(20 * MS));
+    script.send(one, 12, &produce(-1, batch(1, Producer::NONE)));
+    script.pass(69 * MS);
+    assert!(script.take(one).is_none());
+    script.pass(MS);
+    let response = script.answer::<ProduceRequest>(one, 12).unwrap();
+    assert_eq!(code(&response.responses[0].partition_responses[0]), ErrorCode::NOT_ENOUGH_REPLICAS);
+    assert_eq!(write(&mut script, one, batch(1, Producer::NONE)).base_offset, 0, "and now they are used up");
+}
+
 #[test]
 fn a_frozen_broker_answers_when_it_goes_on() {
     let (mut script, one, _) = cluster(&[]);
@@ -337,6 +376,45 @@ fn a_frozen_broker_answers_when_it_goes_on() {
     script.collect();
     assert!(script.answer::<ProduceRequest>(one, 12).is_some());
     assert!(script.answer::<ApiVersionsRequest>(late, 4).is_some());
+}
+
+/// Found in review: brokers could be configured one by one, but not all of them by default.
+#[test]
+fn brokers_have_defaults_in_common() {
+    let (mut script, one, _) = cluster(&[]);
+    let mut set = |name: &str, value: Option<&str>| {
+        let config = AlterableConfig {
+            name: "log.cleaner.threads".into(),
+            config_operation: i8::from(value.is_none()),
+            value: value.map(Into::into),
+            ..Default::default()
+        };
+        let (resource_name, configs) = (name.into(), vec![config]);
+        let resource = AlterConfigsResource { resource_type: 4, resource_name, configs, ..Default::default() };
+        let request = IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
+        assert_eq!(script.call(one, 1, &request).responses[0].error_code, 0);
+        let describe = |name: &str| DescribeConfigsResource {
+            resource_type: 4,
+            resource_name: name.into(),
+            configuration_keys: None,
+            ..Default::default()
+        };
+        let resources = vec![describe("1"), describe("")];
+        let request = DescribeConfigsRequest { resources, include_synonyms: true, ..Default::default() };
+        let results = script.call(one, 4, &request).results;
+        let of = |result: &DescribeConfigsResult| {
+            assert_eq!(result.error_code, 0);
+            let config = result.configs.first()?;
+            let synonyms = config.synonyms.iter().map(|synonym| synonym.source).collect::<Vec<_>>();
+            Some((config.value.clone().unwrap_or_default(), config.config_source, synonyms))
+        };
+        (of(&results[0]), of(&results[1]))
+    };
+    let default = Some(("3".into(), 3, vec![3]));
+    assert_eq!(set("", Some("3")), (default.clone(), default.clone()));
+    assert_eq!(set("1", Some("7")), (Some(("7".into(), 2, vec![2, 3])), default.clone()));
+    assert_eq!(set("1", None), (default.clone(), default));
+    assert_eq!(set("", None), (None, None));
 }
 
 #[test]

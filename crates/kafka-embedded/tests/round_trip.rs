@@ -3,8 +3,9 @@
 use std::error::Error;
 
 use bytes::Bytes;
-use kafka_conn::Message;
+use kafka_conn::{BrokerAddress, Message};
 use kafka_embedded::{Cluster, ClusterBuilder};
+use kafka_protocol::messages::metadata::MetadataRequest;
 use kafka_reader::{Reader, ReaderConfig};
 use kafka_writer::{Compression, Writer, WriterConfig};
 
@@ -64,5 +65,16 @@ async fn like_every_release() -> Outcome {
     for version in kafka_embedded::KafkaVersion::ALL {
         write_and_read(&three_brokers().kafka_version(*version).start_in_memory()?, Compression::Lz4).await?;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn clients_are_told_of_the_proxy_before_a_broker() -> Outcome {
+    let proxy = BrokerAddress::new("proxy.example", 9_999)?;
+    let cluster = Cluster::builder().advertise(1, proxy.clone()).start().await?;
+    let connection = cluster.dialer().dial(&cluster.bootstrap()).await?;
+    let broker = connection.call(&MetadataRequest::default()).await?.brokers.remove(0);
+    assert_eq!((broker.host.as_str(), broker.port), ("proxy.example", 9_999));
+    assert_ne!(cluster.addresses(), [proxy]);
     Ok(())
 }

@@ -315,6 +315,7 @@ fn limits() -> Limits {
         max_group_bytes: 8 << 10,
         max_requests_logged: 20,
         max_request_bytes_logged: 32 << 10,
+        max_clients_counted: 3,
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
 };
 
 use super::{IoContext, Result};
@@ -16,6 +17,8 @@ pub(crate) struct Certificates {
     pub(crate) ca: PathBuf,
     /// What brokers show, for `localhost` and 127.0.0.1, behind its key: one file, as Kafka wants it.
     pub(crate) broker: PathBuf,
+    /// The same, of a certificate that ran out long ago.
+    pub(crate) expired: PathBuf,
     /// What a client may show, for the name `client`.
     pub(crate) client: PathBuf,
     /// Its key.
@@ -37,6 +40,7 @@ impl Certificates {
         Self {
             ca: file("ca.pem"),
             broker: file("broker.pem"),
+            expired: file("expired.pem"),
             client: file("client.pem"),
             client_key: file("client-key.pem"),
             other_ca: file("other-ca.pem"),
@@ -52,13 +56,18 @@ impl Certificates {
         let ca = authority("test authority", &self.ca)?;
         let other = authority("another authority", &self.other_ca)?;
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let (certificate, key) = issue(&ca, "broker", &names, ExtendedKeyUsagePurpose::ServerAuth)?;
+        let usage = ExtendedKeyUsagePurpose::ServerAuth;
+        let (certificate, key) = issue(&ca, params("broker", &names)?, usage.clone())?;
         write(&self.broker, &[key, certificate].concat())?;
+        let mut past = params("broker", &names)?;
+        (past.not_before, past.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+        let (certificate, key) = issue(&ca, past, usage)?;
+        write(&self.expired, &[key, certificate].concat())?;
         for (name, issuer, files) in [
             ("client", &ca, [&self.client, &self.client_key]),
             ("stranger", &other, [&self.stranger, &self.stranger_key]),
         ] {
-            let (certificate, key) = issue(issuer, name, &[], ExtendedKeyUsagePurpose::ClientAuth)?;
+            let (certificate, key) = issue(issuer, params(name, &[])?, ExtendedKeyUsagePurpose::ClientAuth)?;
             write(files[0], &certificate)?;
             write(files[1], &key)?;
         }
@@ -79,11 +88,9 @@ fn authority(name: &str, file: &Path) -> Result<Authority> {
 /// A certificate and its key, as PEM.
 fn issue(
     authority: &Authority,
-    name: &str,
-    hosts: &[String],
+    mut params: CertificateParams,
     usage: ExtendedKeyUsagePurpose,
 ) -> Result<(String, String)> {
-    let mut params = params(name, hosts)?;
     params.extended_key_usages = vec![usage];
     params.use_authority_key_identifier_extension = true;
     let key = KeyPair::generate()?;
@@ -112,8 +119,9 @@ mod tests {
         let files = Certificates::below(folder.path());
         files.create().unwrap();
         let read = |path: &PathBuf| fs::read_to_string(path).unwrap();
-        let broker = read(&files.broker);
-        assert!(broker.contains("BEGIN PRIVATE KEY") && broker.contains("BEGIN CERTIFICATE"));
+        for broker in [&files.broker, &files.expired].map(read) {
+            assert!(broker.contains("BEGIN PRIVATE KEY") && broker.contains("BEGIN CERTIFICATE"));
+        }
         for file in [&files.ca, &files.other_ca, &files.client, &files.stranger] {
             assert!(read(file).starts_with("-----BEGIN CERTIFICATE-----"), "{}", file.display());
         }

@@ -35,6 +35,8 @@ pub(crate) struct Listener {
     pub(crate) security_protocol: SecurityProtocol,
     /// Whether clients must show a certificate (with TLS only). Default: no.
     pub(crate) client_auth: ClientAuth,
+    /// What brokers show (with TLS only). Default: what is right.
+    pub(crate) certificate: BrokerCertificate,
     /// The mechanisms offered (with SASL only). Default: all.
     pub(crate) mechanisms: Vec<Mechanism>,
     /// How long a SASL session lives, `connections.max.reauth.ms`. Default: for ever.
@@ -54,6 +56,15 @@ pub(crate) enum SecurityProtocol {
     SaslPlaintext,
     /// SASL over TLS.
     SaslSsl,
+}
+
+/// The certificate that a broker shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BrokerCertificate {
+    /// One that is right.
+    Valid,
+    /// One that ran out.
+    Expired,
 }
 
 /// Whether clients of a TLS listener must show a certificate, `ssl.client.auth`.
@@ -97,6 +108,7 @@ impl Listener {
             name: name.to_owned(),
             security_protocol,
             client_auth: ClientAuth::None,
+            certificate: BrokerCertificate::Valid,
             mechanisms: Mechanism::ALL.to_vec(),
             session_lifetime: None,
             advertised: Vec::new(),
@@ -116,6 +128,11 @@ impl Listener {
     /// TLS that demands a certificate of its clients, named `MTLS`.
     pub(crate) fn mutual_tls() -> Self {
         Self { client_auth: ClientAuth::Required, ..Self::new("MTLS", SecurityProtocol::Ssl) }
+    }
+
+    /// TLS with a certificate that ran out, named `EXPIRED`.
+    pub(crate) fn expired_tls() -> Self {
+        Self { certificate: BrokerCertificate::Expired, ..Self::new("EXPIRED", SecurityProtocol::Ssl) }
     }
 
     /// SASL without encryption, named `SASL_PLAINTEXT`.

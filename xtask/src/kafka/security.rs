@@ -1,14 +1,14 @@
 //! The properties of listeners with TLS and SASL, and the SCRAM users of a new cluster. Pure.
 
 use super::certificates::Certificates;
-use super::config::{Authorizer, ClientAuth, Config, Listener, Mechanism, User};
+use super::config::{Authorizer, BrokerCertificate, ClientAuth, Config, Listener, Mechanism, User};
 use super::properties::Properties;
 
 /// Sets what the TLS and SASL listeners of a broker need.
 pub(crate) fn set_listener(properties: &mut Properties, listener: &Listener, users: &[User], tls: &Certificates) {
     let prefix = format!("listener.name.{}", listener.name.to_lowercase());
     if listener.security_protocol.has_tls() {
-        set_tls(properties, &prefix, listener.client_auth, tls);
+        set_tls(properties, &prefix, listener, tls);
     }
     if listener.security_protocol.has_sasl() {
         set_sasl(properties, &prefix, listener, users);
@@ -40,12 +40,16 @@ pub(crate) fn scram_arguments(config: &Config) -> Vec<String> {
     arguments
 }
 
-fn set_tls(properties: &mut Properties, prefix: &str, client_auth: ClientAuth, tls: &Certificates) {
-    for (store, file) in [("keystore", &tls.broker), ("truststore", &tls.ca)] {
+fn set_tls(properties: &mut Properties, prefix: &str, listener: &Listener, tls: &Certificates) {
+    let own = match listener.certificate {
+        BrokerCertificate::Valid => &tls.broker,
+        BrokerCertificate::Expired => &tls.expired,
+    };
+    for (store, file) in [("keystore", own), ("truststore", &tls.ca)] {
         properties.set(format!("{prefix}.ssl.{store}.type"), "PEM");
         properties.set(format!("{prefix}.ssl.{store}.location"), file.display());
     }
-    let wanted = match client_auth {
+    let wanted = match listener.client_auth {
         ClientAuth::None => "none",
         ClientAuth::Required => "required",
     };
@@ -107,6 +111,12 @@ mod tests {
             listener.name.mtls.ssl.keystore.location=/c/tls/broker.pem\nlistener.name.mtls.ssl.keystore.type=PEM\n\
             listener.name.mtls.ssl.truststore.location=/c/tls/ca.pem\nlistener.name.mtls.ssl.truststore.type=PEM\n";
         assert_eq!(lines(&Listener::mutual_tls()), expected);
+    }
+
+    #[test]
+    fn a_certificate_that_ran_out_is_shown_where_it_is_asked_for() {
+        let shown = "listener.name.expired.ssl.keystore.location=/c/tls/expired.pem\n";
+        assert!(lines(&Listener::expired_tls()).contains(shown));
     }
 
     #[test]

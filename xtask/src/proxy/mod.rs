@@ -1,4 +1,4 @@
-//! A TCP proxy before real brokers that understands Kafka's frames, and so can drop the answer to a request that the
+//! A TCP proxy before brokers that understands Kafka's frames, and so can drop the answer to a request that the
 //! broker has applied, cut, stall and delay connections, by share or by count, for each API.
 //!
 //! ```text

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use kafka_embedded::{Cluster, ClusterBuilder, Sasl, SaslMechanism, Tls};
+use kafka_conn::BrokerAddress;
+use kafka_embedded::{AutoCreate, Cluster, ClusterBuilder, Sasl, SaslMechanism, Tls};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -17,12 +19,15 @@ use tokio::runtime::Runtime;
 use super::Failure;
 use super::target::{SESSION_LIFETIME, listeners};
 use crate::kafka::{Certificates, ClientAuth, User};
+use crate::proxy::Doors;
 
 /// The clusters; they end with this value.
 #[derive(Debug)]
 pub(super) struct Embedded {
     clusters: BTreeMap<&'static str, Cluster>,
     pub(super) certificates: Certificates,
+    /// Of the proxy before one of the clusters.
+    pub(super) doors: Doors,
     /// Where the certificates are.
     _folder: TempDir,
     /// Where the brokers run: scenarios come and go with runtimes of their own.
@@ -35,22 +40,37 @@ impl Embedded {
         let certificates = Certificates::below(folder.path());
         certificates.create()?;
         let runtime = Runtime::new()?;
+        let doors = Doors::bind(1)?;
         let mut clusters = BTreeMap::new();
-        for (name, builder) in builders(&certificates)? {
+        for (name, builder) in builders(&certificates, &doors)? {
+            // As the launcher's: what a scenario forgot to make, it is to miss.
+            let builder = builder.auto_create_topics(AutoCreate::Disabled);
             clusters.insert(name, runtime.block_on(builder.start())?);
         }
-        Ok(Self { clusters, certificates, _folder: folder, _runtime: runtime })
+        Ok(Self { clusters, certificates, doors, _folder: folder, _runtime: runtime })
     }
 
     /// `host:port` of a listener's broker.
     pub(super) fn address(&self, listener: &str) -> Option<String> {
         Some(self.clusters.get(listener)?.bootstrap())
     }
+
+    /// The brokers behind the proxy, and where they really are.
+    pub(super) fn behind_proxy(&self) -> Vec<(i32, SocketAddr)> {
+        let address = self.address(listeners::PROXIED).and_then(|address| address.parse().ok());
+        address.into_iter().map(|address| (1, address)).collect()
+    }
 }
 
-fn builders(files: &Certificates) -> Result<Vec<(&'static str, ClusterBuilder)>, Failure> {
+fn builders(files: &Certificates, doors: &Doors) -> Result<Vec<(&'static str, ClusterBuilder)>, Failure> {
     let cluster = Cluster::builder;
-    let tls = Tls::new(server(files, ClientAuth::None)?);
+    let tls = Tls::new(server(files, &files.broker, ClientAuth::None)?);
+    let mutual = Tls::new(server(files, &files.broker, ClientAuth::Required)?);
+    let expired = Tls::new(server(files, &files.expired, ClientAuth::None)?);
+    let mut proxied = cluster();
+    for (broker, door) in (1..).zip(doors.addresses()) {
+        proxied = proxied.advertise(broker, BrokerAddress::new(door.ip().to_string(), door.port())?);
+    }
     let sasl = sasl(&[
         SaslMechanism::Plain,
         SaslMechanism::ScramSha256,
@@ -60,8 +80,10 @@ fn builders(files: &Certificates) -> Result<Vec<(&'static str, ClusterBuilder)>,
     let short = sasl.clone().session_lifetime(SESSION_LIFETIME);
     Ok(vec![
         (listeners::PLAINTEXT, cluster()),
+        (listeners::PROXIED, proxied),
         (listeners::TLS, cluster().tls(tls.clone())),
-        (listeners::MTLS, cluster().tls(Tls::new(server(files, ClientAuth::Required)?))),
+        (listeners::MTLS, cluster().tls(mutual)),
+        (listeners::EXPIRED, cluster().tls(expired)),
         (listeners::SASL, cluster().sasl(sasl.clone())),
         (listeners::SASL_TLS, cluster().tls(tls.clone()).sasl(sasl)),
         (listeners::SASL_SHORT, cluster().sasl(short.clone())),
@@ -76,7 +98,7 @@ fn sasl(mechanisms: &[SaslMechanism]) -> Sasl {
 }
 
 /// What a broker shows, and whether it demands to be shown something.
-fn server(files: &Certificates, client_auth: ClientAuth) -> Result<Arc<ServerConfig>, Failure> {
+fn server(files: &Certificates, own: &Path, client_auth: ClientAuth) -> Result<Arc<ServerConfig>, Failure> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let builder = if client_auth == ClientAuth::Required {
@@ -89,8 +111,8 @@ fn server(files: &Certificates, client_auth: ClientAuth) -> Result<Arc<ServerCon
     } else {
         builder.with_no_client_auth()
     };
-    let key = PrivateKeyDer::from_pem_file(&files.broker)?;
-    Ok(Arc::new(builder.with_single_cert(certificates(&files.broker)?, key)?))
+    let key = PrivateKeyDer::from_pem_file(own)?;
+    Ok(Arc::new(builder.with_single_cert(certificates(own)?, key)?))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {

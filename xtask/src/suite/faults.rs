@@ -1,4 +1,4 @@
-//! Faults between us and a real broker, made by the proxy.
+//! Faults between us and a broker, made by the proxy.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -55,7 +55,7 @@ enum Written {
 async fn answer_lost(target: &Target, fault: RequestFault, written: Written) -> Result<(), Failure> {
     let rule = Rule { broker: None, often: Often::Next(1), fault: Fault::Request(Some(ApiKey::PRODUCE), fault) };
     let (proxy, through) = target.transport_through_proxy(SEED, vec![rule]).await?;
-    let direct = target.transport().await?;
+    let direct = target.transport_past_proxy().await?;
     let topic = target.new_topic(&direct, "faults", 1).await?;
     let config = WriterConfig {
         topic: Some(topic.as_str().into()),
@@ -81,7 +81,7 @@ async fn new_connection_stalls(target: &Target) -> Result<(), Failure> {
     let fault = Fault::Connection(ConnectionFault::Stall);
     let rule = Rule { broker: None, often: Often::Next(1), fault };
     let (proxy, through) = target.transport_through_proxy(SEED, vec![rule]).await?;
-    let direct = target.transport().await?;
+    let direct = target.transport_past_proxy().await?;
     let topic = target.new_topic(&direct, "faults", PARTITIONS).await?;
     write(through, &topic).await?;
     let counts = proxy.counts();
@@ -93,7 +93,7 @@ async fn new_connection_stalls(target: &Target) -> Result<(), Failure> {
 /// What was written although its answer was lost is sent again, and the broker recognises it.
 async fn writer_writes_all(target: &Target) -> Result<(), Failure> {
     let (proxy, through) = target.transport_through_proxy(SEED, rough(Some(ApiKey::PRODUCE))).await?;
-    let direct = target.transport().await?;
+    let direct = target.transport_past_proxy().await?;
     let topic = target.new_topic(&direct, "faults", PARTITIONS).await?;
     write(through, &topic).await?;
     check_faults(&proxy)?;
@@ -106,7 +106,7 @@ async fn writer_writes_all(target: &Target) -> Result<(), Failure> {
 }
 
 async fn reader_sees_all(target: &Target) -> Result<(), Failure> {
-    let direct = target.transport().await?;
+    let direct = target.transport_past_proxy().await?;
     let topic = target.new_topic(&direct, "faults", PARTITIONS).await?;
     write(direct.clone(), &topic).await?;
     let expected = read(direct, &topic).await?;

@@ -23,27 +23,32 @@ pub(super) fn scenarios() -> Vec<(String, Scenario)> {
         Arc::new(CooperativeStickyAssignor),
         Arc::new(RackAffinityAssignor::default()),
     ];
-    let mut all = Vec::new();
-    for (seed, assignor) in (1..).zip(assignors) {
-        let name = assignor.name();
-        let churn = Arc::clone(&assignor);
-        all.push(scenario(format!("groups::members_join_leave_and_crash_{name}"), move |target| async move {
-            join_leave_crash(&target, churn, seed).await
-        }));
-        if name != "rack-affinity" {
-            all.push(scenario(format!("groups::java_is_a_member_{name}"), move |target| async move {
-                with_java(&target, assignor).await
-            }));
-        }
-    }
-    all.push(scenario(
-        "groups::a_static_member_restarts_unnoticed",
-        |target| async move { static_member(&target).await },
-    ));
-    all.push(scenario("groups::what_was_committed_is_where_reading_goes_on", |target| async move {
-        goes_on(&target).await
-    }));
-    all
+    let churn = (1..).zip(assignors).map(|(seed, assignor)| {
+        scenario(format!("groups::members_join_leave_and_crash_{}", assignor.name()), move |target| async move {
+            join_leave_crash(&target, assignor, seed).await
+        })
+    });
+    let others = [
+        scenario("groups::a_static_member_restarts_unnoticed", |target| async move { static_member(&target).await }),
+        scenario("groups::what_was_committed_is_where_reading_goes_on", |target| async move { goes_on(&target).await }),
+    ];
+    churn.chain(others).collect()
+}
+
+/// With members of Java's among ours.
+pub(super) fn scenarios_with_java() -> Vec<(String, Scenario)> {
+    let assignors: [Arc<dyn Assignor>; 4] = [
+        Arc::new(RangeAssignor),
+        Arc::new(RoundRobinAssignor),
+        Arc::new(StickyAssignor),
+        Arc::new(CooperativeStickyAssignor),
+    ];
+    let mixed = assignors.into_iter().map(|assignor| {
+        scenario(format!("groups::java_is_a_member_{}", assignor.name()), move |target| async move {
+            with_java(&target, assignor).await
+        })
+    });
+    mixed.collect()
 }
 
 const PARTITIONS: i32 = 6;

@@ -3,8 +3,9 @@
 use kafka_conn::{Header, Message};
 use kafka_protocol::records::Compression;
 use kafka_reader::{Reader, ReaderConfig};
+use kafka_writer::WriterConfig;
 
-use super::round_trip::Sent;
+use super::round_trip::{self, Log};
 use super::{Failure, Scenario, Target, Text, check, scenario};
 use crate::interop::lines::{Line, digest, printed_form};
 
@@ -13,18 +14,23 @@ const LINES: usize = 20_000;
 const PARTITIONS: i32 = 4;
 
 pub(super) fn scenarios() -> Vec<(String, Scenario)> {
-    let codecs = Compression::ALL.into_iter();
-    codecs
-        .map(|compression| {
-            scenario(format!("java::we_read_what_java_wrote_{compression}"), move |target| async move {
-                we_read(&target, compression).await
-            })
+    let written = |compression| {
+        scenario(format!("java::we_read_what_java_wrote_{compression}"), move |target| async move {
+            we_read(&target, compression).await
         })
-        .collect()
+    };
+    let read = |compression| {
+        scenario(format!("java::java_reads_what_we_wrote_{compression}"), move |target| async move {
+            let mut log = Log::new(&target).await?;
+            log.write(WriterConfig { compression, ..WriterConfig::default() }, round_trip::LINES).await?;
+            reads(&target, &log).await
+        })
+    };
+    Compression::ALL.into_iter().flat_map(|compression| [written(compression), read(compression)]).collect()
 }
 
 /// Java's console consumer reads the whole topic, and sees what was sent.
-pub(super) async fn reads(target: &Target, topic: &str, sent: &Sent) -> Result<(), Failure> {
+async fn reads(target: &Target, Log { topic, sent, .. }: &Log) -> Result<(), Failure> {
     let count: usize = sent.iter().map(Vec::len).sum();
     let mut arguments = vec!["--topic", topic, "--from-beginning", "--timeout-ms", "30000"];
     let count_text = count.to_string();

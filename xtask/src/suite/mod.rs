@@ -1,4 +1,5 @@
-//! The suites on real Apache Kafka: scenarios of the public crates, and of the `kafka` command, judged beside Java's tools.
+//! The suites on embedded brokers and on real Apache Kafka: scenarios of the public crates, and of the `kafka` command,
+//! judged beside Java's tools.
 //!
 //! ```text
 //! Target (a cluster that the launcher started, or one that the user named) ──▶ scenario ──▶ ok, or why not
@@ -21,7 +22,10 @@ mod target;
 mod text;
 mod topics;
 
+use std::collections::VecDeque;
 use std::fmt;
+use std::panic::resume_unwind;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::{kafka, replicated};
@@ -56,31 +60,61 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// Runs every scenario against `target` whose name contains `filter`, and prints a line for each.
 pub(crate) fn run(target: &Target, filter: &str) -> Result<Counts, kafka::Error> {
     println!("\nsuite on {target}");
-    let mut counts = Counts::default();
-    for (name, scenario) in scenarios(target) {
-        if !name.contains(filter) {
-            continue;
+    let wanted = scenarios(target).into_iter().filter(|(name, _)| name.contains(filter));
+    // Members of groups mostly wait; a real broker and Java's tools leave no room for others beside them.
+    let waits = |(name, _): &(String, Scenario)| target.is_embedded() && name.starts_with("groups::");
+    let (waiting, others) = wanted.partition(waits);
+    let counts = Mutex::default();
+    run_some(target, others, 1, &counts)?;
+    run_some(target, waiting, AT_A_TIME, &counts)?;
+    Ok(counts.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Runs scenarios, so many at a time.
+fn run_some(
+    target: &Target,
+    scenarios: Vec<(String, Scenario)>,
+    at_a_time: usize,
+    counts: &Mutex<Counts>,
+) -> Result<(), kafka::Error> {
+    let left = Mutex::new(VecDeque::from(scenarios));
+    let work = || {
+        loop {
+            let next = left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some((name, scenario)) = next else { return Ok(()) };
+            let begin = Instant::now();
+            let outcome = run_one(target, scenario)?;
+            let counts = &mut *counts.lock().unwrap_or_else(PoisonError::into_inner);
+            report(&name, begin.elapsed(), outcome, counts);
         }
-        let begin = Instant::now();
-        let outcome = run_one(target, scenario)?;
-        let seconds = begin.elapsed().as_secs_f32();
-        match outcome {
-            Ok(()) => {
-                println!("test {name} ... ok ({seconds:.1} s)");
-                counts.passed += 1;
-            }
-            Err(failure) if failure.is::<Skipped>() => {
-                println!("test {name} ... SKIPPED: it {failure}");
-                counts.skipped += 1;
-            }
-            Err(failure) => {
-                println!("test {name} ... FAILED ({seconds:.1} s)\n    {failure}");
-                counts.failed += 1;
-            }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..at_a_time).map(|_| scope.spawn(work)).collect();
+        let ends = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        ends.collect()
+    })
+}
+
+fn report(name: &str, time: Duration, outcome: Result<(), Failure>, counts: &mut Counts) {
+    let seconds = time.as_secs_f32();
+    match outcome {
+        Ok(()) => {
+            println!("test {name} ... ok ({seconds:.1} s)");
+            counts.passed += 1;
+        }
+        Err(failure) if failure.is::<Skipped>() => {
+            println!("test {name} ... SKIPPED: it {failure}");
+            counts.skipped += 1;
+        }
+        Err(failure) => {
+            println!("test {name} ... FAILED ({seconds:.1} s)\n    {failure}");
+            counts.failed += 1;
         }
     }
-    Ok(counts)
 }
+
+/// Of those that wait more than they work.
+const AT_A_TIME: usize = 4;
 
 /// A scenario: what it does with a target.
 pub(crate) type Scenario = Box<dyn FnOnce(Target) -> Run + Send>;
@@ -95,16 +129,16 @@ fn scenarios(target: &Target) -> Vec<(String, Scenario)> {
     all.extend(offsets::scenarios());
     all.extend(security::scenarios());
     all.extend(examples::scenarios());
-    if target.is_embedded() {
-        // Foreign clients, Java's tools among them, meet embedded brokers in `cargo xtask interop`.
-        return all;
-    }
     all.extend(conn::scenarios());
     all.extend(round_trip::scenarios());
     all.extend(faults::scenarios());
     all.extend(groups::scenarios());
-    all.extend(java::scenarios());
     all.extend(command::scenarios());
+    // Java's clients meet embedded brokers in `cargo xtask interop`, with the other foreign ones.
+    if !target.is_embedded() {
+        all.extend(groups::scenarios_with_java());
+        all.extend(java::scenarios());
+    }
     all
 }
 

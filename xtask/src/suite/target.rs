@@ -1,13 +1,17 @@
 //! What the suites run against.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use kafka_admin::{Admin, Apply, NewTopic, OffsetSpec, TopicPartition};
-use kafka_conn::{BrokerAddress, Dialer, IsolationLevel, Transport, TransportConfig};
+use kafka_conn::{
+    BrokerAddress, ConnectOptions, Connector, Dialer, IsolationLevel, Stream, TcpConnector, Transport, TransportConfig,
+};
 
 use super::embedded::Embedded;
 use super::{Failure, Skipped};
@@ -49,6 +53,8 @@ pub(super) mod listeners {
     pub(crate) const PROXIED: &str = "PROXIED";
     pub(crate) const TLS: &str = "SSL";
     pub(crate) const MTLS: &str = "MTLS";
+    /// Shows a certificate that ran out.
+    pub(crate) const EXPIRED: &str = "EXPIRED";
     pub(crate) const SASL: &str = "SASL_PLAINTEXT";
     pub(crate) const SASL_TLS: &str = "SASL_SSL";
     /// Sessions live 3 s.
@@ -163,16 +169,36 @@ impl Target {
         seed: u64,
         rules: Vec<Rule>,
     ) -> Result<(Proxy, Transport), Failure> {
-        let Own::Kafka { cluster, doors } = &self.0.own else {
-            return Err(Skipped("brokers that advertise our proxy").into());
-        };
-        let proxy = doors.serve(&cluster.addresses(listeners::PROXIED), seed)?;
+        let (doors, brokers) = self.doors()?;
+        let proxy = doors.serve(&brokers, seed)?;
         let bootstrap = BrokerAddress::parse_list(&comma_separated(&doors.addresses()))?;
         let dialer = Dialer { timeout: DIAL_LIMIT, ..Dialer::default() };
         let config = TransportConfig { bootstrap, dialer, ..TransportConfig::default() };
         let transport = Transport::connect(config).await?;
         proxy.set_rules(rules);
         Ok((proxy, transport))
+    }
+
+    /// A transport to the same brokers that goes past the proxy.
+    pub(crate) async fn transport_past_proxy(&self) -> Result<Transport, Failure> {
+        let Own::Embedded(embedded) = &self.0.own else {
+            return self.transport().await;
+        };
+        // They have one listener, which tells everybody of the proxy.
+        let (doors, brokers) = self.doors()?;
+        let real = doors.addresses().into_iter().zip(brokers.into_iter().map(|(_, address)| address)).collect();
+        let dialer = Dialer { connector: Arc::new(Past { real, tcp: TcpConnector::default() }), ..Dialer::default() };
+        let bootstrap = BrokerAddress::parse_list(&embedded.address(listeners::PROXIED).unwrap_or_default())?;
+        Ok(Transport::connect(TransportConfig { bootstrap, dialer, ..TransportConfig::default() }).await?)
+    }
+
+    /// The doors of the proxy, and the brokers behind them.
+    fn doors(&self) -> Result<(&Doors, Vec<(i32, SocketAddr)>), Failure> {
+        match &self.0.own {
+            Own::Nothing => Err(Skipped("brokers that advertise our proxy").into()),
+            Own::Kafka { cluster, doors } => Ok((doors, cluster.addresses(listeners::PROXIED))),
+            Own::Embedded(embedded) => Ok((&embedded.doors, embedded.behind_proxy())),
+        }
     }
 
     /// A name that no other topic of this cluster has.
@@ -228,6 +254,26 @@ impl Target {
     }
 }
 
+/// Connects to brokers themselves where their doors are named.
+#[derive(Debug)]
+struct Past {
+    /// By the doors' addresses.
+    real: BTreeMap<SocketAddr, SocketAddr>,
+    tcp: TcpConnector,
+}
+
+#[async_trait]
+impl Connector for Past {
+    async fn connect(&self, address: &BrokerAddress, options: &ConnectOptions) -> kafka_conn::Result<Box<dyn Stream>> {
+        let door = address.to_string().parse().ok();
+        let real = door.and_then(|door: SocketAddr| self.real.get(&door));
+        match real.and_then(|real| BrokerAddress::new(real.ip().to_string(), real.port()).ok()) {
+            Some(real) => self.tcp.connect(&real, options).await,
+            None => self.tcp.connect(address, options).await,
+        }
+    }
+}
+
 /// Plaintext comes first: it is the cluster's address for whoever asks for no other.
 fn all_listeners(doors: &Doors) -> Vec<Listener> {
     let named = |name: &str, listener| Listener { name: name.to_owned(), ..listener };
@@ -238,6 +284,7 @@ fn all_listeners(doors: &Doors) -> Vec<Listener> {
         proxied(doors),
         Listener::tls(),
         Listener::mutual_tls(),
+        Listener::expired_tls(),
         Listener::sasl_plaintext(),
         Listener::sasl_tls(),
         short(listeners::SASL_SHORT, Listener::sasl_plaintext()),

@@ -1,4 +1,4 @@
-//! `IncrementalAlterConfigs` (KIP-339), of topics and brokers.
+//! `IncrementalAlterConfigs` (KIP-339), of topics, brokers, and all brokers by default (KIP-226).
 //!
 //! Sans-IO.
 
@@ -11,15 +11,21 @@ use kafka_protocol::messages::incremental_alter_configs::{
 };
 use smol_str::SmolStr;
 
+use crate::api::unique::{repeated, unique};
 use crate::core::{Call, Reply};
 use crate::state::configs::{self, ConfigType};
 use crate::state::{State, TopicError};
 
 pub(crate) fn handle(state: &mut State, call: &mut Call, request: IncrementalAlterConfigsRequest) -> Reply {
+    let key = |resource: &AlterConfigsResource| (resource.resource_type, resource.resource_name.clone());
+    let repeated = repeated(request.resources.iter().map(key));
     let mut responses = Vec::new();
-    for resource in request.resources {
+    // Each is answered once.
+    for resource in unique(request.resources, key) {
+        let twice = repeated.contains(&key(&resource));
         let altered = match call.injected_topic(&resource.resource_name) {
             Some(code) => Err((code, code.text().to_owned())),
+            None if twice => Err(invalid("Each resource must appear at most once.")),
             None => alter(state, &resource, request.validate_only),
         };
         let mut response = AlterConfigsResourceResponse {
@@ -44,6 +50,7 @@ fn alter(state: &mut State, resource: &AlterConfigsResource, validate_only: bool
             let unknown = || (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("There is no topic '{name}'."));
             &mut state.topics.get_mut(name).ok_or_else(unknown)?.configs
         }
+        BROKER if name.is_empty() => &mut state.broker_defaults,
         BROKER => {
             let unknown = || (ErrorCode::INVALID_REQUEST, format!("There is no broker '{name}'."));
             let id = name.parse::<i32>().map_err(|_| unknown())?;
@@ -51,6 +58,9 @@ fn alter(state: &mut State, resource: &AlterConfigsResource, validate_only: bool
         }
         _ => return Err((ErrorCode::INVALID_REQUEST, "Only topics and brokers are configured here.".to_owned())),
     };
+    if !repeated(resource.configs.iter().map(|config| &config.name)).is_empty() {
+        return Err(invalid("Error due to duplicate config keys"));
+    }
     let mut changed = place.clone();
     for config in &resource.configs {
         change(&mut changed, config, of_topic)?;
@@ -62,6 +72,10 @@ fn alter(state: &mut State, resource: &AlterConfigsResource, validate_only: bool
         *place = changed;
     }
     Ok(())
+}
+
+fn invalid(text: &str) -> TopicError {
+    (ErrorCode::INVALID_REQUEST, text.to_owned())
 }
 
 fn change(
@@ -112,7 +126,7 @@ fn merged(now: &str, given: &str, operation: i8) -> SmolStr {
 
 /// The type of a resource: a topic.
 pub(crate) const TOPIC: i8 = 2;
-/// The type of a resource: a broker.
+/// The type of a resource: a broker or, without a name, what all brokers have for a default.
 pub(crate) const BROKER: i8 = 4;
 
 const SET: i8 = 0;

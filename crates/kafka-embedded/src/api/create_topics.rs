@@ -87,5 +87,7 @@ fn configs(state: &State, name: &str) -> Vec<CreatableTopicConfigs> {
 pub(crate) const DYNAMIC_TOPIC: i8 = 1;
 /// Set for the broker while it runs.
 pub(crate) const DYNAMIC_BROKER: i8 = 2;
+/// Set for all brokers while they run.
+pub(crate) const DYNAMIC_DEFAULT_BROKER: i8 = 3;
 /// Set nowhere.
 pub(crate) const DEFAULT: i8 = 5;

@@ -1,6 +1,8 @@
-//! `DescribeConfigs`: of topics, all that there is; of brokers, what was set.
+//! `DescribeConfigs`: of topics, all that there is; of brokers, and all of them by default, what was set.
 //!
 //! Sans-IO.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::describe_configs::{
@@ -10,7 +12,7 @@ use kafka_protocol::messages::describe_configs::{
 use smol_str::SmolStr;
 
 use crate::api::alter_configs::{BROKER, TOPIC};
-use crate::api::create_topics::{DEFAULT, DYNAMIC_BROKER, DYNAMIC_TOPIC};
+use crate::api::create_topics::{DEFAULT, DYNAMIC_BROKER, DYNAMIC_DEFAULT_BROKER, DYNAMIC_TOPIC};
 use crate::api::unique::unique;
 use crate::core::{Call, Reply};
 use crate::state::State;
@@ -41,34 +43,27 @@ pub(crate) fn handle(state: &mut State, call: &mut Call, request: DescribeConfig
     DescribeConfigsResponse { results, ..Default::default() }.into()
 }
 
-/// A configuration as it is.
+/// A configuration as it is: every value that was set for it, the one that counts first.
 struct Described {
     name: SmolStr,
-    value: SmolStr,
-    source: i8,
     kind: ConfigType,
-    default: Option<&'static str>,
+    values: Vec<(SmolStr, i8)>,
 }
 
 impl Described {
-    fn answer(self, version: i16, synonyms: bool) -> DescribeConfigsResourceResult {
-        let set = self.source != DEFAULT;
-        let mut known = Vec::new();
-        if synonyms && set {
-            known.push(synonym(&self.name, &self.value, self.source));
-        }
-        if let Some(default) = self.default.filter(|_| synonyms) {
-            known.push(synonym(&self.name, default, DEFAULT));
-        }
+    fn answer(self, version: i16, with_synonyms: bool) -> DescribeConfigsResourceResult {
+        let counts = self.values.first().cloned();
+        let (value, source) = counts.map_or((None, DEFAULT), |(value, source)| (Some(value), source));
+        let synonyms = self.values.iter().filter(|_| with_synonyms);
         DescribeConfigsResourceResult {
             // Where it comes from is told in version 0 so, and later by its source.
-            is_default: version == 0 && !set,
-            config_source: if version == 0 { -1 } else { self.source },
-            synonyms: known,
+            is_default: version == 0 && source == DEFAULT,
+            config_source: if version == 0 { -1 } else { source },
+            synonyms: synonyms.map(|(value, source)| synonym(&self.name, value, *source)).collect(),
             config_type: self.kind as i8,
             documentation: None,
             name: self.name,
-            value: Some(self.value),
+            value,
             ..Default::default()
         }
     }
@@ -85,27 +80,30 @@ fn describe(state: &State, resource: &DescribeConfigsResource) -> Result<Vec<Des
         TOPIC => {
             let topic = state.topic(&resource.resource_name).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
             let facts = TOPIC_CONFIGS.iter().filter(|facts| wanted(facts.name));
-            let described = facts.map(|facts| Described {
-                name: facts.name.into(),
-                value: topic.config(facts.name).into(),
-                source: if topic.configs.contains_key(facts.name) { DYNAMIC_TOPIC } else { DEFAULT },
-                kind: facts.kind,
-                default: Some(facts.default),
+            let described = facts.map(|facts| {
+                let set = topic.configs.get(facts.name).map(|value| (value.clone(), DYNAMIC_TOPIC));
+                let values = set.into_iter().chain([(facts.default.into(), DEFAULT)]).collect();
+                Described { name: facts.name.into(), kind: facts.kind, values }
             });
             Ok(described.collect())
         }
+        BROKER if resource.resource_name.is_empty() => Ok(of_brokers(&BTreeMap::new(), state, wanted)),
         BROKER => {
             let id = resource.resource_name.parse::<i32>().map_err(|_| ErrorCode::INVALID_REQUEST)?;
             let broker = state.brokers.get(&id).ok_or(ErrorCode::INVALID_REQUEST)?;
-            let described = broker.configs.iter().filter(|(name, _)| wanted(name)).map(|(name, value)| Described {
-                name: name.clone(),
-                value: value.clone(),
-                source: DYNAMIC_BROKER,
-                kind: ConfigType::String,
-                default: None,
-            });
-            Ok(described.collect())
+            Ok(of_brokers(&broker.configs, state, wanted))
         }
         _ => Err(ErrorCode::INVALID_REQUEST),
     }
+}
+
+/// What was set for a broker, and for all of them.
+fn of_brokers(own: &BTreeMap<SmolStr, SmolStr>, state: &State, wanted: impl Fn(&str) -> bool) -> Vec<Described> {
+    let names: BTreeSet<_> = own.keys().chain(state.broker_defaults.keys()).filter(|name| wanted(name)).collect();
+    let described = names.into_iter().map(|name| {
+        let of = |configs: &BTreeMap<SmolStr, SmolStr>, source| configs.get(name).map(|value| (value.clone(), source));
+        let values = [of(own, DYNAMIC_BROKER), of(&state.broker_defaults, DYNAMIC_DEFAULT_BROKER)];
+        Described { name: name.clone(), kind: ConfigType::String, values: values.into_iter().flatten().collect() }
+    });
+    described.collect()
 }

@@ -93,7 +93,8 @@ impl BrokerConfig {
 pub struct Limits {
     /// Bytes of a request (`socket.request.max.bytes`). Default 100 MiB. A longer one closes its connection.
     pub max_frame: usize,
-    /// Connections to all brokers together. Default 2,000. One more is closed at once.
+    /// Connections to all brokers together, those that still shake hands (TLS) among them. Default 2,000. One more is
+    /// closed at once.
     pub max_connections: usize,
     /// Topics. Default 10,000. One more is a `POLICY_VIOLATION`.
     pub max_topics: usize,
@@ -129,8 +130,11 @@ pub struct Limits {
     pub max_group_bytes: usize,
     /// Requests that the log remembers; older ones are still counted. Default 10,000.
     pub max_requests_logged: usize,
-    /// Bytes of the bodies of requests that the log remembers. Default 16 MiB.
+    /// Bytes of requests (bodies, and clients' names) that the log remembers. Default 16 MiB.
     pub max_request_bytes_logged: usize,
+    /// Clients whose requests are counted by their names, of up to 256 bytes each. Default 1,000. The requests of others
+    /// are counted with those of everybody.
+    pub max_clients_counted: usize,
 }
 
 impl Default for Limits {
@@ -154,6 +158,7 @@ impl Default for Limits {
             max_group_bytes: 256 << 20,
             max_requests_logged: 10_000,
             max_request_bytes_logged: 16 << 20,
+            max_clients_counted: 1_000,
         }
     }
 }

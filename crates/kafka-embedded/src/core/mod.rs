@@ -227,21 +227,7 @@ impl Core {
             return self.close(id);
         };
         self.requests.record(self.state.now, &call, &body);
-        let mut plan = self.faults.plan(call.api, call.broker, &call.client_id, &mut self.state.rng);
-        let mut given = None;
-        if let Some(hook) = &mut self.hook
-            && let Some(request) = self.requests.last()
-        {
-            match hook.ask(request) {
-                Verdict::Pass => {}
-                Verdict::Error(code) => plan.add_error(code),
-                Verdict::Answer(answer) => given = Some(Reply::Now(Box::new(answer::Given(answer)))),
-                Verdict::Delay(delay) => plan.delay = plan.delay.saturating_add(delay),
-                Verdict::DropAnswer => plan.drop_answer = true,
-                Verdict::Cut => plan.cut = true,
-                Verdict::Stall => plan.stall = true,
-            }
-        }
+        let (plan, given) = self.plan(&call);
         let Plan { errors, cut, stall, delay, drop_answer, throttle } = plan;
         if cut {
             return self.close(id);
@@ -253,6 +239,32 @@ impl Core {
         let reply = given.unwrap_or_else(|| self.reply(id, &mut call, body));
         self.faults.used(&call.injected);
         self.finish(id, Box::new(Pending { call, delay, drop_answer, throttle }), reply);
+    }
+
+    /// What is to become of the request that was recorded last: first the hook says; where it has the request served, the
+    /// declared faults happen too, and only then they are counted.
+    fn plan(&mut self, call: &Call) -> (Plan, Option<Reply>) {
+        let verdict = match (&mut self.hook, self.requests.last()) {
+            (Some(hook), Some(request)) => hook.ask(request),
+            _ => Verdict::Pass,
+        };
+        let mut plan = match verdict {
+            Verdict::Pass | Verdict::Delay(_) | Verdict::DropAnswer => {
+                self.faults.plan(call.api, call.broker, &call.client_id, &mut self.state.rng)
+            }
+            Verdict::Error(_) | Verdict::Answer(_) | Verdict::Cut | Verdict::Stall => Plan::default(),
+        };
+        let mut given = None;
+        match verdict {
+            Verdict::Pass => {}
+            Verdict::Error(code) => plan.add_error(code),
+            Verdict::Answer(answer) => given = Some(Reply::Now(Box::new(answer::Given(answer)))),
+            Verdict::Delay(delay) => plan.delay = plan.delay.saturating_add(delay),
+            Verdict::DropAnswer => plan.drop_answer = true,
+            Verdict::Cut => plan.cut = true,
+            Verdict::Stall => plan.stall = true,
+        }
+        (plan, given)
     }
 
     /// Serves a request, if whoever sent it may send it.

@@ -40,6 +40,11 @@ impl LoggedRequest {
         let body = self.body.clone().filter(|_| R::TYPE.key == Some(self.api.0))?;
         Some(R::decode(self.version, body))
     }
+
+    /// The bytes that it keeps.
+    fn size(&self) -> usize {
+        self.client_id.len() + self.body.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 /// The last requests, and how many there were of each kind.
@@ -51,19 +56,23 @@ pub(crate) struct RequestLog {
     max: usize,
     max_bytes: usize,
     counts: BTreeMap<(i32, ApiKey), u64>,
+    /// By the client's name.
+    clients: BTreeMap<SmolStr, BTreeMap<ApiKey, u64>>,
+    max_clients: usize,
 }
 
 impl RequestLog {
     pub(super) fn new(limits: &Limits, now: Instant) -> Self {
         let (max, max_bytes) = (limits.max_requests_logged.max(1), limits.max_request_bytes_logged);
-        Self { started: now, last: VecDeque::new(), bytes: 0, max, max_bytes, counts: BTreeMap::new() }
+        let (counts, clients, max_clients) = (BTreeMap::new(), BTreeMap::new(), limits.max_clients_counted);
+        Self { started: now, last: VecDeque::new(), bytes: 0, max, max_bytes, counts, clients, max_clients }
     }
 
     pub(super) fn record(&mut self, now: Instant, call: &Call, body: &Bytes) {
         *self.counts.entry((call.broker, call.api)).or_default() += 1;
+        self.count_client(&call.client_id, call.api);
         let keep = call.api != ApiKey::SASL_AUTHENTICATE && body.len() <= self.max_bytes / 16;
-        self.bytes += if keep { body.len() } else { 0 };
-        self.last.push_back(LoggedRequest {
+        let request = LoggedRequest {
             at: now.saturating_duration_since(self.started),
             broker: call.broker,
             api: call.api,
@@ -72,10 +81,19 @@ impl RequestLog {
             client_id: call.client_id.clone(),
             // A copy: what came is a slice of a buffer that may be much longer.
             body: keep.then(|| Bytes::copy_from_slice(body)),
-        });
+        };
+        self.bytes += request.size();
+        self.last.push_back(request);
         while self.last.len() > self.max || (self.bytes > self.max_bytes && self.last.len() > 1) {
-            let oldest = self.last.pop_front().and_then(|request| request.body);
-            self.bytes -= oldest.map_or(0, |body| body.len());
+            self.bytes -= self.last.pop_front().map_or(0, |oldest| oldest.size());
+        }
+    }
+
+    /// Names that nobody would give a client are not worth their memory, nor are too many of them.
+    fn count_client(&mut self, client_id: &SmolStr, api: ApiKey) {
+        let known = self.clients.contains_key(client_id);
+        if known || (self.clients.len() < self.max_clients && client_id.len() <= MAX_COUNTED_NAME) {
+            *self.clients.entry(client_id.clone()).or_default().entry(api).or_default() += 1;
         }
     }
 
@@ -94,9 +112,52 @@ impl RequestLog {
         counts.map(|(_, count)| count).sum()
     }
 
+    /// How many requests of an API a client sent, if it is counted.
+    pub(crate) fn count_of(&self, client_id: &str, api: ApiKey) -> u64 {
+        self.clients.get(client_id).and_then(|counts| counts.get(&api)).copied().unwrap_or_default()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.last.clear();
         self.counts.clear();
+        self.clients.clear();
         self.bytes = 0;
+    }
+}
+
+/// Bytes of a client's name by which it is counted.
+const MAX_COUNTED_NAME: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(client_id: &str) -> Call {
+        Call {
+            api: ApiKey::FETCH,
+            version: 12,
+            correlation_id: 1,
+            client_id: client_id.into(),
+            client_host: SmolStr::default(),
+            broker: 1,
+            injected: Default::default(),
+        }
+    }
+
+    /// Found in review: whose requests they were was not counted.
+    #[test]
+    fn requests_are_counted_by_client_within_bounds() {
+        let limits = Limits { max_clients_counted: 2, max_request_bytes_logged: 1_600, ..Limits::default() };
+        let now = Instant::now();
+        let mut log = RequestLog::new(&limits, now);
+        for client in ["a", "b", "a", "c", &"d".repeat(1_500)] {
+            log.record(now, &call(client), &Bytes::from_static(b"body"));
+        }
+        let counts = ["a", "b", "c"].map(|client| log.count_of(client, ApiKey::FETCH));
+        assert_eq!((counts, log.count_of("a", ApiKey::PRODUCE), log.count(ApiKey::FETCH, None)), ([2, 1, 0], 0, 5));
+        log.record(now, &call(&"e".repeat(1_500)), &Bytes::new());
+        assert_eq!((log.last.len(), log.bytes), (1, 1_500), "names are bytes, too");
+        log.clear();
+        assert_eq!(log.count_of("a", ApiKey::FETCH), 0);
     }
 }

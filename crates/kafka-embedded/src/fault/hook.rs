@@ -10,6 +10,10 @@ use kafka_protocol::{AnyMessage, ErrorCode};
 use crate::core::LoggedRequest;
 
 /// What is to become of a request.
+///
+/// The hook is asked first. What it has served ([`Pass`](Self::Pass), [`Delay`](Self::Delay),
+/// [`DropAnswer`](Self::DropAnswer)) meets the declared faults as well: delays add up, and an error, a cut or a stall that
+/// is declared happens. What it decides itself (the others) they never see, and so they are not used up by it.
 #[derive(Debug)]
 pub enum Verdict {
     /// It is served.
@@ -28,7 +32,8 @@ pub enum Verdict {
     Stall,
 }
 
-/// A closure that is shown each request before the declared faults, and says what is to become of it.
+/// A closure that is shown each request before the declared faults, and says what is to become of it: see [`Verdict`]
+/// for what that means for the faults.
 pub struct Hook(Box<dyn FnMut(&LoggedRequest) -> Verdict + Send>);
 
 impl Hook {

@@ -3,10 +3,11 @@
 //! Sans-IO.
 
 use fastrand::Rng;
+use kafka_conn::sasl::ScramHash;
 use smol_str::SmolStr;
 
 use crate::sasl::oauth_bearer::OAuthBearer;
-use crate::sasl::scram::{Hash, Scram};
+use crate::sasl::scram::Scram;
 use crate::sasl::{Sasl, SaslMechanism, plain};
 
 /// A login that is under way.
@@ -32,8 +33,8 @@ impl Exchange {
     pub(crate) fn new(mechanism: SaslMechanism) -> Self {
         match mechanism {
             SaslMechanism::Plain => Self::Plain,
-            SaslMechanism::ScramSha256 => Self::Scram(Scram::new(Hash::Sha256)),
-            SaslMechanism::ScramSha512 => Self::Scram(Scram::new(Hash::Sha512)),
+            SaslMechanism::ScramSha256 => Self::Scram(Scram::new(ScramHash::Sha256)),
+            SaslMechanism::ScramSha512 => Self::Scram(Scram::new(ScramHash::Sha512)),
             SaslMechanism::OAuthBearer => Self::OAuthBearer(OAuthBearer::default()),
         }
     }

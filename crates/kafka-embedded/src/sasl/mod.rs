@@ -11,9 +11,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use kafka_conn::Secret;
+use kafka_conn::sasl::ScramHash;
 use smol_str::SmolStr;
 
 pub(crate) use exchange::{Exchange, Step};
+use scram::ScramKeys;
 
 /// Who may log in, and how. Without any of it a cluster asks nobody who they are.
 ///
@@ -27,7 +30,7 @@ pub(crate) use exchange::{Exchange, Step};
 #[derive(Clone, Default)]
 pub struct Sasl {
     pub(crate) mechanisms: Vec<SaslMechanism>,
-    users: BTreeMap<SmolStr, SmolStr>,
+    users: BTreeMap<SmolStr, User>,
     pub(crate) session_lifetime: Option<Duration>,
 }
 
@@ -38,10 +41,14 @@ impl Sasl {
         Self { mechanisms: mechanisms.into_iter().collect(), ..Self::default() }
     }
 
-    /// A user for PLAIN and SCRAM.
+    /// A user for PLAIN and SCRAM. The keys of SCRAM are derived here, once, which takes some milliseconds for each of its
+    /// mechanisms: as real brokers, these keep them, and a login costs them little.
     #[must_use]
-    pub fn user(mut self, name: impl Into<SmolStr>, password: impl Into<SmolStr>) -> Self {
-        self.users.insert(name.into(), password.into());
+    pub fn user(mut self, name: impl Into<SmolStr>, password: impl Into<Secret>) -> Self {
+        let (name, password) = (name.into(), password.into());
+        let hashes = self.mechanisms.iter().filter_map(|mechanism| mechanism.scram_hash());
+        let keys = hashes.map(|hash| ScramKeys::derive(hash, &name, &password)).collect();
+        self.users.insert(name, User { password, keys });
         self
     }
 
@@ -53,8 +60,12 @@ impl Sasl {
         self
     }
 
-    pub(crate) fn password(&self, user: &str) -> Option<&str> {
-        self.users.get(user).map(SmolStr::as_str)
+    fn password(&self, user: &str) -> Option<&Secret> {
+        self.users.get(user).map(|user| &user.password)
+    }
+
+    fn keys(&self, user: &str, hash: ScramHash) -> Option<&ScramKeys> {
+        self.users.get(user)?.keys.iter().find(|keys| keys.is_of(hash))
     }
 
     pub(crate) fn mechanism(&self, name: &str) -> Option<SaslMechanism> {
@@ -70,6 +81,14 @@ impl fmt::Debug for Sasl {
             .field("session_lifetime", &self.session_lifetime)
             .finish()
     }
+}
+
+/// What is known of a user.
+#[derive(Clone, Debug)]
+struct User {
+    password: Secret,
+    /// For each SCRAM mechanism.
+    keys: Vec<ScramKeys>,
 }
 
 /// A way to log in.
@@ -90,9 +109,17 @@ impl SaslMechanism {
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "PLAIN",
-            Self::ScramSha256 => "SCRAM-SHA-256",
-            Self::ScramSha512 => "SCRAM-SHA-512",
+            Self::ScramSha256 => ScramHash::Sha256.mechanism(),
+            Self::ScramSha512 => ScramHash::Sha512.mechanism(),
             Self::OAuthBearer => "OAUTHBEARER",
+        }
+    }
+
+    pub(crate) fn scram_hash(self) -> Option<ScramHash> {
+        match self {
+            Self::ScramSha256 => Some(ScramHash::Sha256),
+            Self::ScramSha512 => Some(ScramHash::Sha512),
+            Self::Plain | Self::OAuthBearer => None,
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn check(message: &[u8], sasl: &Sasl) -> Step {
     if !on_behalf_of.is_empty() && on_behalf_of != user {
         return refused("Client requested an authorization id that is different from username");
     }
-    let right = sasl.password(user).is_some_and(|known| known.as_bytes().ct_eq(password.as_bytes()).into());
+    let right = sasl.password(user).is_some_and(|known| known.expose().ct_eq(password.as_bytes()).into());
     if right {
         Step::Done { user: user.into(), message: Vec::new(), expires_ms: None }
     } else {

@@ -10,35 +10,54 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fastrand::Rng;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256, Sha512};
+use kafka_conn::Secret;
+use kafka_conn::sasl::ScramHash;
 use subtle::ConstantTimeEq;
 
 use crate::sasl::{Sasl, Step};
 
-/// The hash of a SCRAM mechanism.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hash {
-    Sha256,
-    Sha512,
+/// What a broker keeps of a user's password for a mechanism (RFC 5802).
+#[derive(Clone, Debug)]
+pub(super) struct ScramKeys {
+    hash: ScramHash,
+    salt: Vec<u8>,
+    stored_key: Secret,
+    server_key: Secret,
+}
+
+impl ScramKeys {
+    /// Derives them: slow, on purpose.
+    pub(super) fn derive(hash: ScramHash, user: &str, password: &Secret) -> Self {
+        let salt = ScramHash::Sha256.digest(format!("{} {user}", hash.mechanism()).as_bytes());
+        let salt = salt.expose().iter().take(SALT_LEN).copied().collect::<Vec<u8>>();
+        let salted = hash.salted_password(password.expose(), &salt, ITERATIONS);
+        let client_key = hash.hmac(salted.expose(), &[b"Client Key"]);
+        let stored_key = hash.digest(client_key.expose());
+        let server_key = hash.hmac(salted.expose(), &[b"Server Key"]);
+        Self { hash, salt, stored_key, server_key }
+    }
+
+    pub(super) fn is_of(&self, hash: ScramHash) -> bool {
+        self.hash == hash
+    }
 }
 
 /// A SCRAM login.
 #[derive(Debug)]
 pub(crate) struct Scram {
-    hash: Hash,
+    hash: ScramHash,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
     First,
-    Final { user: String, gs2_header: String, nonce: String, transcript: String, salt: Vec<u8> },
+    Final(Expected),
     Over,
 }
 
 impl Scram {
-    pub(super) fn new(hash: Hash) -> Self {
+    pub(super) fn new(hash: ScramHash) -> Self {
         Self { hash, state: State::First }
     }
 
@@ -51,10 +70,7 @@ impl Scram {
         };
         let step = match std::mem::replace(&mut self.state, State::Over) {
             State::First => self.first(text, sasl, rng),
-            State::Final { user, gs2_header, nonce, transcript, salt } => {
-                let expected = Expected { user, gs2_header, nonce, transcript, salt };
-                self.last(text, &expected, sasl)
-            }
+            State::Final(expected) => self.last(text, &expected, sasl),
             State::Over => None,
         };
         step.unwrap_or_else(refused)
@@ -72,13 +88,12 @@ impl Scram {
         if !matches!(flag, "n" | "y") || !allowed || client_nonce.is_empty() || !printable {
             return None;
         }
-        sasl.password(&user)?;
+        let keys = sasl.keys(&user, self.hash)?;
         let own: String = std::iter::repeat_with(|| rng.alphanumeric()).take(NONCE_LEN).collect();
         let nonce = format!("{client_nonce}{own}");
-        let salt = Sha256::digest(format!("{} {user}", self.hash.mechanism())).get(..SALT_LEN)?.to_vec();
-        let answer = format!("r={nonce},s={},i={ITERATIONS}", STANDARD.encode(&salt));
+        let answer = format!("r={nonce},s={},i={ITERATIONS}", STANDARD.encode(&keys.salt));
         let (gs2_header, transcript) = (format!("{flag},{on_behalf_of},"), format!("{bare},{answer}"));
-        self.state = State::Final { user, gs2_header, nonce, transcript, salt };
+        self.state = State::Final(Expected { user, gs2_header, nonce, transcript });
         Some(Step::Continue(answer.into_bytes()))
     }
 
@@ -90,66 +105,27 @@ impl Scram {
         if bound != expected.gs2_header.as_bytes() || nonce != expected.nonce {
             return None;
         }
-        let password = sasl.password(&expected.user)?;
-        let salted = self.hash.salted(password.as_bytes(), &expected.salt);
-        let client_key = self.hash.mac(&salted, b"Client Key")?;
-        let stored_key = self.hash.digest(&client_key);
+        let keys = sasl.keys(&expected.user, self.hash)?;
         let transcript = format!("{},{without_proof}", expected.transcript);
-        let signature = self.hash.mac(&stored_key, transcript.as_bytes())?;
+        let signature = self.hash.hmac(keys.stored_key.expose(), &[transcript.as_bytes()]);
         let proof = STANDARD.decode(proof).ok().filter(|proof| proof.len() == signature.len())?;
-        let claimed: Vec<u8> = proof.iter().zip(&signature).map(|(proof, signature)| proof ^ signature).collect();
-        if !bool::from(self.hash.digest(&claimed).ct_eq(&stored_key)) {
+        let claimed: Vec<u8> = proof.iter().zip(signature.expose()).map(|(proof, own)| proof ^ own).collect();
+        if !bool::from(self.hash.digest(&claimed).expose().ct_eq(keys.stored_key.expose())) {
             return None;
         }
-        let server_key = self.hash.mac(&salted, b"Server Key")?;
-        let signature = self.hash.mac(&server_key, transcript.as_bytes())?;
-        let message = format!("v={}", STANDARD.encode(signature)).into_bytes();
+        let signature = self.hash.hmac(keys.server_key.expose(), &[transcript.as_bytes()]);
+        let message = format!("v={}", STANDARD.encode(signature.expose())).into_bytes();
         Some(Step::Done { user: expected.user.as_str().into(), message, expires_ms: None })
     }
 }
 
 /// What the last message has to fit.
+#[derive(Debug)]
 struct Expected {
     user: String,
     gs2_header: String,
     nonce: String,
     transcript: String,
-    salt: Vec<u8>,
-}
-
-impl Hash {
-    fn mechanism(self) -> &'static str {
-        match self {
-            Self::Sha256 => "SCRAM-SHA-256",
-            Self::Sha512 => "SCRAM-SHA-512",
-        }
-    }
-
-    fn salted(self, password: &[u8], salt: &[u8]) -> Vec<u8> {
-        match self {
-            Self::Sha256 => pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password, salt, ITERATIONS).to_vec(),
-            Self::Sha512 => pbkdf2::pbkdf2_hmac_array::<Sha512, 64>(password, salt, ITERATIONS).to_vec(),
-        }
-    }
-
-    /// Never `None`: a key may have any length.
-    fn mac(self, key: &[u8], data: &[u8]) -> Option<Vec<u8>> {
-        Some(match self {
-            Self::Sha256 => {
-                Hmac::<Sha256>::new_from_slice(key).ok()?.chain_update(data).finalize().into_bytes().to_vec()
-            }
-            Self::Sha512 => {
-                Hmac::<Sha512>::new_from_slice(key).ok()?.chain_update(data).finalize().into_bytes().to_vec()
-            }
-        })
-    }
-
-    fn digest(self, data: &[u8]) -> Vec<u8> {
-        match self {
-            Self::Sha256 => Sha256::digest(data).to_vec(),
-            Self::Sha512 => Sha512::digest(data).to_vec(),
-        }
-    }
 }
 
 /// A name with `=2C` for a comma and `=3D` for an equals sign.
@@ -175,50 +151,62 @@ const SALT_LEN: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use kafka_conn::sasl::{Exchange, Reply};
+
     use super::*;
     use crate::sasl::SaslMechanism;
 
     fn sasl() -> Sasl {
-        Sasl::new([SaslMechanism::ScramSha256]).user("a,b=c", "päss")
+        Sasl::new([SaslMechanism::ScramSha256, SaslMechanism::ScramSha512]).user("a,b=c", "päss")
     }
 
-    /// What an honest client says last.
-    fn client_final(hash: Hash, first: &str, answer: &str, password: &str) -> String {
-        let part = |prefix: &str| answer.split(',').find_map(|part| part.strip_prefix(prefix)).unwrap();
-        let salted = hash.salted(password.as_bytes(), &STANDARD.decode(part("s=")).unwrap());
-        let key = hash.mac(&salted, b"Client Key").unwrap();
-        let without_proof = format!("c=biws,r={}", part("r="));
-        let transcript = format!("{first},{answer},{without_proof}");
-        let signature = hash.mac(&hash.digest(&key), transcript.as_bytes()).unwrap();
-        let proof: Vec<u8> = key.iter().zip(&signature).map(|(key, signature)| key ^ signature).collect();
-        format!("{without_proof},p={}", STANDARD.encode(proof))
-    }
-
-    fn login(hash: Hash, password: &str, change: impl Fn(String) -> String) -> Step {
+    /// What kafka-conn's client, or one that changes its last message, comes to.
+    fn login(hash: ScramHash, password: &str, change: impl Fn(String) -> String) -> Step {
         let (mut scram, mut rng) = (Scram::new(hash), Rng::with_seed(1));
-        let first = "n=a=2Cb=3Dc,r=fyko";
-        let Step::Continue(answer) = scram.handle(format!("n,,{first}").as_bytes(), &sasl(), &mut rng) else {
-            panic!()
-        };
-        let last = client_final(hash, first, std::str::from_utf8(&answer).unwrap(), password);
-        scram.handle(change(last).as_bytes(), &sasl(), &mut rng)
+        let mut client = kafka_conn::sasl::Scram::new(hash, "a,b=c", password).exchange("fyko");
+        let first = client.initial().unwrap();
+        let Step::Continue(answer) = scram.handle(first.expose(), &sasl(), &mut rng) else { panic!() };
+        let Reply::Message(last) = client.respond(&answer).unwrap() else { panic!() };
+        let last = change(String::from_utf8(last.expose().to_vec()).unwrap());
+        let step = scram.handle(last.as_bytes(), &sasl(), &mut rng);
+        if let Step::Done { message, .. } = &step {
+            assert!(matches!(client.respond(message).unwrap(), Reply::Done), "the client trusts us, too");
+        }
+        step
     }
 
     #[test]
     fn the_right_password_is_proven() {
-        for hash in [Hash::Sha256, Hash::Sha512] {
+        for hash in [ScramHash::Sha256, ScramHash::Sha512] {
             assert!(matches!(login(hash, "päss", |last| last), Step::Done { user, .. } if user == "a,b=c"));
         }
     }
 
+    /// Found in review: keys were derived for each login, while the whole cluster waited.
+    #[test]
+    fn a_login_derives_no_key_of_a_password() {
+        let of = |sasl: &Sasl| sasl.keys("a,b=c", ScramHash::Sha512).unwrap().stored_key.clone();
+        let (mut known, again) = (sasl(), sasl());
+        assert_eq!(of(&known).expose(), of(&again).expose());
+        // What is proven is the key that was kept: without the password, logins go on.
+        known.users.values_mut().for_each(|user| user.password = Secret::default());
+        let mut client = kafka_conn::sasl::Scram::new(ScramHash::Sha512, "a,b=c", "päss").exchange("fyko");
+        let (mut scram, mut rng) = (Scram::new(ScramHash::Sha512), Rng::with_seed(1));
+        let Step::Continue(answer) = scram.handle(client.initial().unwrap().expose(), &known, &mut rng) else {
+            panic!()
+        };
+        let Reply::Message(last) = client.respond(&answer).unwrap() else { panic!() };
+        assert!(matches!(scram.handle(last.expose(), &known, &mut rng), Step::Done { .. }));
+    }
+
     #[test]
     fn anything_else_is_refused() {
-        assert!(matches!(login(Hash::Sha256, "pass", |last| last), Step::Refused(_)));
+        assert!(matches!(login(ScramHash::Sha256, "pass", |last| last), Step::Refused(_)));
         let other_nonce = |last: String| last.replace("fyko", "fykp");
-        assert!(matches!(login(Hash::Sha256, "päss", other_nonce), Step::Refused(_)));
-        assert!(matches!(login(Hash::Sha256, "päss", |last| last.replace("biws", "eSws")), Step::Refused(_)));
+        assert!(matches!(login(ScramHash::Sha256, "päss", other_nonce), Step::Refused(_)));
+        assert!(matches!(login(ScramHash::Sha256, "päss", |last| last.replace("biws", "eSws")), Step::Refused(_)));
         for first in ["", "n,,n=nobody,r=x", "p=tls-unique,,n=a,r=x", "n,,r=x", "n,,n=a=2Cb=3Dc,r=", "n,,n=a=2,r=x"] {
-            let step = Scram::new(Hash::Sha256).handle(first.as_bytes(), &sasl(), &mut Rng::with_seed(1));
+            let step = Scram::new(ScramHash::Sha256).handle(first.as_bytes(), &sasl(), &mut Rng::with_seed(1));
             assert!(matches!(step, Step::Refused(_)), "{first}");
         }
     }

@@ -13,19 +13,24 @@ use tokio::time::timeout;
 use crate::core::ConnectionId;
 use crate::shell::{Mail, Shared};
 
-/// Serves a connection to its end.
+/// Serves a connection to its end. It counts from the beginning, also while it shakes hands.
 pub(super) async fn serve(shared: Arc<Shared>, broker: i32, host: String, stream: Box<dyn Stream>) {
-    let Some(stream) = shared.security.accept(stream).await else {
-        return;
-    };
-    let Some((id, mailbox)) = shared.open(broker, &host) else {
+    let Some((id, mut mailbox)) = shared.open(broker, &host) else {
         return;
     };
     let max_frame = shared.with(|core, _| core.state.config.limits.max_frame);
     let decoder = FrameDecoder::new(max_frame);
     // Whatever ends the task, the core learns of it.
     let registered = Registered { shared, id };
-    Serving { registered, mailbox, decoder, stream }.run().await;
+    let accepted = tokio::select! {
+        biased;
+        // Nothing was asked yet: the core can only want to be rid of it.
+        _ = mailbox.recv() => None,
+        stream = registered.shared.security.accept(stream) => stream,
+    };
+    if let Some(stream) = accepted {
+        Serving { registered, mailbox, decoder, stream }.run().await;
+    }
 }
 
 struct Registered {

@@ -16,7 +16,7 @@ pub(crate) struct Security {
 }
 
 impl Security {
-    /// Makes a stream secure; `None` where that fails or takes too long.
+    /// Makes a stream secure; `None` where that fails or takes longer than [`HANDSHAKE_TIMEOUT`].
     pub(super) async fn accept(&self, stream: Box<dyn Stream>) -> Option<Box<dyn Stream>> {
         timeout(HANDSHAKE_TIMEOUT, self.secure(stream)).await.ok()?
     }

@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(crate) started: Instant,
     pub(crate) now: Instant,
     pub(crate) brokers: BTreeMap<i32, Broker>,
+    /// Dynamic configurations of all brokers that do not say otherwise.
+    pub(crate) broker_defaults: BTreeMap<SmolStr, SmolStr>,
     pub(crate) topics: BTreeMap<SmolStr, Topic>,
     /// The names of topics by their ids.
     ids: BTreeMap<Uuid, SmolStr>,
@@ -60,6 +62,7 @@ impl State {
         let limits = DecodeLimits { max_decompressed_len: config.limits.max_decompressed_len, ..Default::default() };
         Self {
             brokers,
+            broker_defaults: BTreeMap::new(),
             started: now,
             now,
             topics: BTreeMap::new(),

@@ -20,7 +20,7 @@ struct Case {
     advice: &'static str,
 }
 
-const CASES: [Case; 17] = [
+const CASES: [Case; 18] = [
     Case {
         name: "wrong_password_plain",
         listener: listeners::SASL_TLS,
@@ -111,6 +111,13 @@ const CASES: [Case; 17] = [
         },
         is_expected: |kind| matches!(kind, ErrorKind::UnknownCa),
         advice: "authority",
+    },
+    Case {
+        name: "expired_certificate",
+        listener: listeners::EXPIRED,
+        dialer: |target| with_tls(trusting(target)?),
+        is_expected: |kind| matches!(kind, ErrorKind::CertificateExpired),
+        advice: "renew the broker's certificate",
     },
     Case {
         name: "wrong_host_name",

@@ -46,14 +46,16 @@ impl ScramHash {
         output.into()
     }
 
-    pub(crate) fn hmac(self, key: &[u8], parts: &[&[u8]]) -> Secret {
+    /// The message authentication code `HMAC(key, parts)`, of the parts as one.
+    pub fn hmac(self, key: &[u8], parts: &[&[u8]]) -> Secret {
         match self {
             Self::Sha256 => authenticate(Hmac::<Sha256>::new_from_slice(key), parts),
             Self::Sha512 => authenticate(Hmac::<Sha512>::new_from_slice(key), parts),
         }
     }
 
-    pub(crate) fn digest(self, bytes: &[u8]) -> Secret {
+    /// The hash `H(bytes)`.
+    pub fn digest(self, bytes: &[u8]) -> Secret {
         match self {
             Self::Sha256 => wiped(Sha256::digest(bytes)),
             Self::Sha512 => wiped(Sha512::digest(bytes)),
