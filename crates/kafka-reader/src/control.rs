@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use kafka_conn::{BrokerId, Cluster, Pauses};
 use kafka_protocol::{ErrorCode, Uuid};
@@ -231,14 +232,17 @@ impl Control {
             _ => Vec::new(),
         };
         if !far.is_empty() {
-            far.iter().for_each(|assigned| self.shared.transport.request_refresh(&assigned.gauge.topic));
-            self.parked.push(Parked { partitions: far, until: Instant::now() });
+            self.leave_to_leader(far);
         }
         let now = Instant::now();
         for assigned in &mut partitions {
             assigned.nearer.take_if(|(_, until)| *until <= now);
         }
         match reason {
+            // It has come, or come back, since the snapshot.
+            Reason::Nearer(broker) if self.shared.transport.cluster().broker(broker).is_none() => {
+                self.leave_to_leader(partitions);
+            }
             Reason::Nearer(broker) => {
                 let until = now + self.shared.transport.config().metadata_ttl.min(LONGEST_WAIT);
                 partitions.iter_mut().for_each(|assigned| assigned.nearer = Some((broker, until)));
@@ -252,6 +256,16 @@ impl Control {
                 partitions.into_iter().for_each(|assigned| self.report_halt(assigned, error.clone()));
             }
         }
+    }
+
+    /// Has partitions served by their leaders for a while, since the follower that is nearer cannot, and looks for news of it.
+    fn leave_to_leader(&mut self, mut partitions: Vec<Assigned>) {
+        let now = Instant::now();
+        for assigned in &mut partitions {
+            assigned.leader_until = Some(now + LEADER_SERVES);
+            self.shared.transport.request_refresh(&assigned.gauge.topic);
+        }
+        self.parked.push(Parked { partitions, until: now });
     }
 
     fn unplace(&mut self, partitions: &[Assigned]) {
@@ -492,6 +506,9 @@ async fn range(shared: &Shared, assigned: &Assigned) -> Result<(i64, i64)> {
     Ok((ask(FIRST).await?, ask(LAST).await?))
 }
 
+/// How long a leader serves in place of a follower that failed. The controller, and with it the leader, knows of a broker
+/// that is gone after its session, 9 s by default (`broker.session.timeout.ms`).
+const LEADER_SERVES: Duration = Duration::from_secs(10);
 /// Commands that a fetcher has not taken yet; those beyond are given again after a pause.
 const MAX_COMMANDS: usize = 1024;
 /// Answers of fetchers that wait to be taken; who has more waits.

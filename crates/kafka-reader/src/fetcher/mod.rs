@@ -14,6 +14,7 @@ use kafka_protocol::messages::fetch::{
 };
 use kafka_protocol::records::{Batch, RecordBatch};
 use kafka_protocol::{ApiKey, ErrorCode, Message, Uuid};
+use smol_str::SmolStr;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
@@ -101,6 +102,8 @@ pub(crate) struct Assigned {
     pub(crate) fetched: bool,
     /// A follower that the leader said is nearer, and until when that is believed (KIP-392).
     pub(crate) nearer: Option<(BrokerId, Instant)>,
+    /// Until when the leader itself is to serve: a follower that was nearer has failed.
+    pub(crate) leader_until: Option<Instant>,
     /// What to do where there is no such offset, as long as nothing was read.
     pub(crate) otherwise: Option<OutOfRange>,
 }
@@ -434,8 +437,19 @@ impl Fetcher {
             session_epoch: parts.session_epoch,
             topics: parts.topics,
             forgotten_topics_data: parts.forgotten,
-            rack_id: settings.rack.clone(),
+            rack_id: self.rack(),
             ..FetchRequest::default()
+        }
+    }
+
+    /// The rack that the broker is told. A leader that knows it gives no records where a follower is nearer, and goes on to
+    /// name one that is gone until the controller finds out: then it is not told, for all that it is asked for.
+    fn rack(&self) -> SmolStr {
+        let now = Instant::now();
+        let wants_leader = |assigned: &Assigned| assigned.leader_until.is_some_and(|until| until > now);
+        match self.partitions.iter().any(wants_leader) {
+            true => SmolStr::default(),
+            false => self.shared.settings.rack.clone(),
         }
     }
 

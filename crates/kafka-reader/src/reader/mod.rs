@@ -188,6 +188,7 @@ impl Reader {
                 validated: -1,
                 fetched: false,
                 nearer: None,
+                leader_until: None,
                 otherwise,
             });
             let progress = Progress { gauge, offset, leader_epoch, paused: false, halted: None };
