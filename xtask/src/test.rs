@@ -1,8 +1,8 @@
 //! `cargo xtask test`: every test there is.
 //!
 //! ```text
-//! cargo test (units, golden vectors, fuzz corpora, examples, tidy) ─▶ each feature alone ─▶ benches once ─▶ the
-//! schema as Kafka's jars say ─▶ Java's oracle ─▶ the suites on each Kafka release ─▶ foreign clients and ours
+//! cargo test (units, golden vectors, fuzz corpora, examples, tidy) ─▶ models at length ─▶ each feature alone ─▶ benches
+//! once ─▶ the schema as Kafka's jars say ─▶ Java's oracle ─▶ the suites on each Kafka release ─▶ foreign clients and ours
 //! ```
 
 use std::path::Path;
@@ -60,6 +60,7 @@ impl Arguments {
     pub(crate) fn run(&self) -> Result<(), Error> {
         if self.suite.is_none() {
             cargo(&["test", "--workspace", "--all-features"])?;
+            models()?;
             features_alone()?;
             cargo(&[
                 "bench",
@@ -179,13 +180,26 @@ fn features_alone() -> Result<(), Error> {
     Ok(())
 }
 
+/// The model tests of kafka-reader, at length; `cargo test` runs some of their schedules only.
+fn models() -> Result<(), Error> {
+    let arguments = ["test", "--package", "kafka-reader", "--all-features", "--lib", "model"];
+    cargo_with(&arguments, &[("MODEL_SCHEDULES", MODEL_SCHEDULES)])
+}
+
+/// Of each model: less than a minute of CPU.
+const MODEL_SCHEDULES: &str = "100000";
+
 /// Runs cargo in the workspace and shows what it prints.
 fn cargo(arguments: &[&str]) -> Result<(), Error> {
+    cargo_with(arguments, &[])
+}
+
+fn cargo_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), Error> {
     let command = || format!("cargo {}", arguments.join(" "));
     println!("\n$ {}", command());
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let status = Command::new(program).args(arguments).current_dir(root).status();
+    let status = Command::new(program).args(arguments).envs(environment.iter().copied()).current_dir(root).status();
     let status = status.map_err(|source| Error::Run { command: command(), source })?;
     if status.success() { Ok(()) } else { Err(Error::Command { command: command(), status }) }
 }

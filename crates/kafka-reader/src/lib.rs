@@ -41,6 +41,8 @@ mod control;
 mod discovery;
 mod epochs;
 mod error;
+#[cfg(test)]
+mod fetch_model;
 mod fetcher;
 mod gauge;
 mod group;
@@ -48,6 +50,8 @@ mod offsets;
 mod position;
 mod prefetch;
 mod reader;
+#[cfg(test)]
+mod schedules;
 mod session;
 mod stats;
 mod stream;

@@ -201,10 +201,12 @@ fn topics<'a>(wanted: impl Iterator<Item = &'a Wanted>, naming: Naming) -> Vec<F
             partition_max_bytes: wanted.max_bytes,
             ..FetchPartition::default()
         };
+        let (topic, topic_id) = wanted.name(naming);
         match topics.last_mut() {
-            Some((name, topic)) if **name == wanted.topic => topic.partitions.push(partition),
+            Some((name, last)) if **name == wanted.topic && last.topic_id == topic_id => {
+                last.partitions.push(partition)
+            }
             _ => {
-                let (topic, topic_id) = wanted.name(naming);
                 let topic = FetchTopic { topic, topic_id, partitions: vec![partition], ..FetchTopic::default() };
                 topics.push((&wanted.topic, topic));
             }
@@ -376,6 +378,14 @@ mod tests {
         let parts = session.build(&[again], Naming::Ids);
         assert_eq!((parts.topics.len(), parts.forgotten.len()), (1, 1));
         assert_eq!(parts.forgotten[0].topic_id, Uuid::from_bytes([7; 16]));
+    }
+
+    #[test]
+    fn partitions_of_the_old_and_the_new_topic_are_named_apart() {
+        let again = Wanted { topic_id: Uuid::from_bytes([8; 16]), ..wanted(1, 0) };
+        let parts = FetchSession::new().build(&[wanted(0, 15), again], Naming::Ids);
+        let named = parts.topics.iter().map(|topic| (topic.topic_id, topic.partitions[0].partition));
+        assert_eq!(named.collect::<Vec<_>>(), [(Uuid::from_bytes([7; 16]), 0), (Uuid::from_bytes([8; 16]), 1)]);
     }
 
     #[test]

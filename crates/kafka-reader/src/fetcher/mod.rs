@@ -520,7 +520,11 @@ impl Fetcher {
             .wanted
             .iter()
             .find(|wanted| wanted.partition == data.partition_index && wanted.topic == self.partitions[at].gauge.topic);
-        let asked = asked.map_or(self.shared.settings.partition_max_bytes, |wanted| wanted.max_bytes);
+        // What was asked for at another position says nothing of this one, which is younger than the request.
+        let Some(asked) = asked.filter(|wanted| wanted.fetch_offset == self.partitions[at].position.offset()) else {
+            return (0, 0);
+        };
+        let asked = asked.max_bytes;
         let isolation_level = self.shared.settings.isolation_level;
         let assigned = &mut self.partitions[at];
         let nearer = BrokerId(data.preferred_read_replica);

@@ -11,17 +11,18 @@ use kafka_protocol::messages::leave_group::LeaveGroupRequest;
 use kafka_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use smol_str::SmolStr;
 
-use super::{END, PARTITIONS, Reply};
+use super::world::Reply;
+use super::{END, PARTITIONS};
 use crate::assignor::decode_assignment;
 use crate::group::commits::CommitOffset;
-use crate::group::membership::NoAnswer;
+use crate::group::membership::{NO_GENERATION, NoAnswer};
 use crate::topic_partition::TopicPartition;
 
 pub(super) const SESSION: Duration = Duration::from_secs(6);
 pub(super) const REBALANCE: Duration = Duration::from_secs(8);
 
 #[derive(Debug)]
-pub(in super::super) enum Request {
+pub(super) enum Request {
     FindCoordinator,
     Join(JoinGroupRequest),
     Sync(SyncGroupRequest),
@@ -313,15 +314,18 @@ impl Broker {
         generation: i32,
         offsets: &[(TopicPartition, CommitOffset)],
     ) -> BTreeMap<TopicPartition, ErrorCode> {
-        let Some(known) = self.members.get_mut(member) else {
-            return codes(offsets, ErrorCode::UNKNOWN_MEMBER_ID);
-        };
-        if generation != self.generation {
-            return codes(offsets, ErrorCode::ILLEGAL_GENERATION);
-        }
-        known.session_until = now + SESSION;
-        if self.phase == Phase::Completing {
-            return codes(offsets, ErrorCode::REBALANCE_IN_PROGRESS);
+        // What names no generation is taken from anybody, as Kafka does while a group has no members.
+        if generation != NO_GENERATION {
+            let Some(known) = self.members.get_mut(member) else {
+                return codes(offsets, ErrorCode::UNKNOWN_MEMBER_ID);
+            };
+            if generation != self.generation {
+                return codes(offsets, ErrorCode::ILLEGAL_GENERATION);
+            }
+            known.session_until = now + SESSION;
+            if self.phase == Phase::Completing {
+                return codes(offsets, ErrorCode::REBALANCE_IN_PROGRESS);
+            }
         }
         for (partition, mark) in offsets {
             // It keeps what it had until it has given it up, also where the next generation gives it to nobody.
