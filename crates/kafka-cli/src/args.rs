@@ -16,6 +16,7 @@ use crate::commands::offsets::OffsetsCommand;
 use crate::commands::produce::ProduceArguments;
 use crate::commands::quotas::QuotasCommand;
 use crate::commands::reassign::ReassignCommand;
+use crate::commands::tokens::TokensCommand;
 use crate::commands::topics::TopicsCommand;
 use crate::commands::txn::TxnCommand;
 use crate::commands::users::UsersCommand;
@@ -69,6 +70,9 @@ pub(crate) enum BriefCommand {
     /// List users that log in with SCRAM; set and remove their passwords
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Make, renew, end and show delegation tokens
+    #[command(subcommand)]
+    Tokens(TokensCommand),
     /// List and set quotas of users and clients
     #[command(subcommand)]
     Quotas(QuotasCommand),
@@ -99,13 +103,13 @@ mod tests {
     use clap::CommandFactory;
     use clap::error::ErrorKind;
     use kafka_protocol::records::Compression;
-    use kafka_reader::StartOffset;
     use kafka_writer::RequiredAcks;
 
     use super::*;
     use crate::commands::topics::TopicsCommand;
     use crate::connect::SaslMechanism;
     use crate::parse::place::{Moment, Place};
+    use crate::parse::range::Range;
     use crate::print::Format;
 
     fn parse(line: &str) -> Result<Command, clap::Error> {
@@ -158,7 +162,7 @@ mod tests {
             "consume t -o 17 -c 5 -e -p 2 -p 0,1 -K :",
         ] {
             let Ok(Command::Consume(consume)) = parse(line) else { panic!("{line}") };
-            assert_eq!((consume.from, consume.count), (StartOffset::At(17), Some(5)));
+            assert_eq!((consume.from, consume.count), (Range { from: Place::Offset(17), to: None }, Some(5)));
             assert_eq!(consume.partitions, [2, 0, 1]);
             assert!(consume.exit_at_end && consume.key_separator.is_some());
         }
@@ -179,7 +183,7 @@ mod tests {
         let Ok(Command::Brief(BriefCommand::Topics(TopicsCommand::List(list)))) = parse("topics list -O json") else {
             panic!()
         };
-        assert_eq!(list.print.format, Format::Json);
+        assert_eq!(list.watch.print.format, Format::Json);
     }
 
     #[test]
@@ -215,7 +219,7 @@ mod tests {
         let security = &consume.connect.security;
         assert_eq!((security.tls, security.sasl), (Some(false), Some(SaslMechanism::ScramSha512)));
         let Ok(Command::Consume(consume)) = parse("consume --tls t") else { panic!() };
-        assert_eq!((consume.connect.security.tls, &*consume.topic), (Some(true), "t"));
+        assert_eq!((consume.connect.security.tls, &*consume.topics), (Some(true), &["t".to_owned()][..]));
     }
 
     #[test]
@@ -225,7 +229,9 @@ mod tests {
             "produce t --key-separator \\q",
             "consume t --from middle",
             "consume t --partition -1",
-            "consume t --from -1",
+            "consume t --from 5:2",
+            "consume t --format %x",
+            "consume --pattern (",
             "consume t --timeout 0",
             "produce t --brokers kafka://one",
             "produce t --sasl kerberos",

@@ -28,6 +28,19 @@ pub(crate) enum Error {
     NoOpenTransaction { partition: String, producer_id: i64 },
     #[error("there is no terminal to ask on whether to {what}: add --yes, or --dry-run to only see it")]
     NobodyToAsk { what: String },
+    #[error(
+        "a group goes on where it has committed: with --group, --from can only be start or end; to move the group, use \
+         kafka groups reset-offsets"
+    )]
+    PlaceOfGroup,
+    #[error("this user sees no token {id:?}: kafka tokens describe lists those that there are")]
+    UnknownToken { id: String },
+    #[error("{0} does not go with {1}")]
+    Contradiction(&'static str, &'static str),
+    #[error("--balancer manual needs messages that name their partition: add --input json")]
+    NoPartitions,
+    #[error("not all partitions tell where that place is, so nothing was read: name others with --partition")]
+    UnknownPlace,
     #[error("standard input cannot be read")]
     Input(#[source] io::Error),
     #[error("standard output cannot be written")]
@@ -44,6 +57,13 @@ impl Error {
 
     /// Whether the command was not told what it needs, or told what cannot be.
     pub(crate) fn is_usage(&self) -> bool {
-        matches!(self, Self::Setup(_) | Self::NobodyToAsk { .. })
+        matches!(
+            self,
+            Self::Setup(_)
+                | Self::NobodyToAsk { .. }
+                | Self::PlaceOfGroup
+                | Self::Contradiction(..)
+                | Self::NoPartitions
+        )
     }
 }

@@ -15,9 +15,12 @@ mod args;
 mod commands;
 mod connect;
 mod consent;
+#[cfg(test)]
+mod documents;
 mod error;
 mod exit;
 mod input;
+mod json_message;
 mod key_separator;
 mod lines;
 mod output;
@@ -26,6 +29,7 @@ mod print;
 mod report;
 mod signals;
 mod table;
+mod watch;
 
 use std::process::ExitCode;
 use std::thread::available_parallelism;
@@ -84,6 +88,7 @@ async fn administer(command: BriefCommand) -> Result<Outcome> {
         BriefCommand::Quotas(command) => commands::quotas::run(command).await,
         BriefCommand::Reassign(command) => commands::reassign::run(command).await,
         BriefCommand::Elect(arguments) => commands::elect::run(arguments).await,
+        BriefCommand::Tokens(command) => commands::tokens::run(command).await,
         BriefCommand::Txn(command) => commands::txn::run(command).await,
         BriefCommand::Logdirs(command) => commands::logdirs::run(command).await,
         BriefCommand::Completions(arguments) => commands::completions::run(arguments).await,

@@ -30,13 +30,26 @@ fn formats() -> impl clap::builder::TypedValueParser<Value = Format> {
 impl PrintArguments {
     /// Prints a table to standard output. Only on a terminal it is made to fit: elsewhere, a row is a line.
     pub(crate) async fn print<const N: usize>(&self, table: &Table<N>) -> Result<()> {
-        let text = match self.format {
+        self.write(match self.format {
             Format::Table if stdout().is_terminal() => {
                 table.to_text(terminal_size::terminal_size().map(|(width, _)| width.0.into()))
             }
             Format::Table => table.to_text(None),
             Format::Json => table.to_json(),
-        };
+        })
+        .await
+    }
+
+    /// Prints a table that is not made to fit, each cell in a line of its own.
+    pub(crate) async fn print_upright<const N: usize>(&self, table: &Table<N>) -> Result<()> {
+        self.write(match self.format {
+            Format::Table => table.to_upright_text(),
+            Format::Json => table.to_json(),
+        })
+        .await
+    }
+
+    async fn write(&self, text: String) -> Result<()> {
         let mut output = Output::open()?;
         output.write(text.into_bytes()).await?;
         output.close().await

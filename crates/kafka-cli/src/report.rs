@@ -42,6 +42,14 @@ pub(crate) fn known<T, K>(items: Vec<kafka_admin::Outcome<T, K>>, outcome: &mut 
     known
 }
 
+/// Reports what brokers did not answer, which makes the outcome incomplete.
+pub(crate) fn missing(errors: &[kafka_admin::Error], outcome: &mut Outcome) {
+    for failed in errors {
+        error(failed);
+        *outcome = Outcome::Incomplete;
+    }
+}
+
 /// Reports an error that may pass, and ends nothing.
 pub(crate) fn trying_on(error: &(dyn StdError + 'static)) {
     line(format_args!("warning, trying on: {}", chain(error)));

@@ -4,6 +4,7 @@
 
 use std::iter;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 /// Rows of the same columns.
@@ -35,10 +36,19 @@ impl<const N: usize> Table<N> {
         if objects.is_empty() { "[]\n".to_owned() } else { format!("[\n{}\n]\n", objects.join(",\n")) }
     }
 
+    /// A line for each cell behind its column's name, and an empty one between rows: for what must not be broken up.
+    pub(crate) fn to_upright_text(&self) -> String {
+        let headings = self.columns.map(heading);
+        let width = headings.iter().map(|heading| heading.chars().count()).max().unwrap_or_default();
+        let line = |(heading, cell): (&String, &Value)| format!("{heading:width$}{GAP}{}\n", text(cell));
+        let row = |row: &[Value; N]| headings.iter().zip(row).map(line).collect::<String>();
+        self.rows.iter().map(row).collect::<Vec<_>>().join("\n")
+    }
+
     /// Columns side by side, those of numbers to the right. Where that is wider than `limit`, the widest columns go on
     /// in the next line: nothing is left out.
     pub(crate) fn to_text(&self, limit: Option<usize>) -> String {
-        let headings = self.columns.map(|name| name.to_uppercase().replace('_', "-"));
+        let headings = self.columns.map(heading);
         let cells: Vec<_> = self.rows.iter().map(|row| row.each_ref().map(text)).collect();
         let mut widths = headings.each_ref().map(|heading| heading.chars().count());
         for row in &cells {
@@ -52,6 +62,10 @@ impl<const N: usize> Table<N> {
         }
         iter::once(&headings).chain(&cells).map(|row| lines(row, &widths, &right)).collect()
     }
+}
+
+fn heading(name: &str) -> String {
+    name.to_uppercase().replace('_', "-")
 }
 
 /// Takes from the widest column, one by one, until all fit.
@@ -105,6 +119,11 @@ fn text(cell: &Value) -> String {
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
         other => other.to_string(),
     }
+}
+
+/// A point in time, in milliseconds since 1970, as RFC 3339 has it, in UTC.
+pub(crate) fn time(millis: i64) -> Value {
+    Timestamp::from_millisecond(millis).map_or(Value::Null, |time| Value::from(time.to_string()))
 }
 
 /// Text without control characters: what a server sends must not move the cursor.

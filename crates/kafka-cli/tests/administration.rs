@@ -142,6 +142,13 @@ g      orders          1     2   3
     works(&cluster, "groups reset-offsets g --to end --execute --yes");
     assert_eq!(json(&works(&cluster, "groups describe g -O json"))[1]["lag"], 0);
 
+    fails(&cluster, "groups delete-offsets g orders:0", 2);
+    works(&cluster, "groups delete-offsets g orders:0 --dry-run");
+    assert_eq!(json(&works(&cluster, "groups describe g -O json")).as_array().unwrap().len(), 2);
+    works(&cluster, "groups delete-offsets g orders:0 --yes");
+    assert_eq!(json(&works(&cluster, "groups describe g -O json"))[0]["partition"], 1);
+    works(&cluster, "groups delete-offsets g orders:0 --yes");
+
     fails(&cluster, "groups delete g", 2);
     works(&cluster, "groups delete g --yes");
     assert!(!works(&cluster, "groups list").contains('g'));

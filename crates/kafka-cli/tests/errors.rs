@@ -77,13 +77,14 @@ fn wrong_usage_has_a_status_of_its_own_and_says_what_is_right() {
     for (arguments, hint) in [
         ("topics list", "--brokers <HOST:PORT,...>"),
         ("topics list --brokers kafka://one", "write HOST or HOST:PORT"),
-        ("topics list --brokers one --sasl kerberos", "write plain, scram-sha-256 or scram-sha-512"),
+        ("topics list --brokers one --sasl kerberos", "write plain, scram-sha-256, scram-sha-512 or oauthbearer"),
         ("topics list --brokers one --sasl-user me", "add --sasl"),
         ("topics list --brokers one --sasl plain --sasl-user me", "KAFKA_SASL_PASSWORD"),
         ("topics list --brokers one --sasl plain --sasl-user me --sasl-password hunter2", "--sasl-password-file"),
         ("topics list --brokers one --tls-key key.pem", "--tls-cert"),
         ("topics list --brokers one --profile-file none.toml", "none.toml"),
-        ("consume t --brokers one --from middle", "write start, end, or an offset"),
+        ("consume t --brokers one --from middle", "write start, end, an offset"),
+        ("consume t --brokers one --format %x", "after % come s (value)"),
         ("produce t --brokers one --compression brotli", "none, gzip, snappy, lz4, zstd"),
         ("produce t --brokers one --header a", "write NAME=VALUE"),
     ] {

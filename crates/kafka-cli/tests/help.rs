@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::{kafka, run};
 
-const COMMANDS: [&str; 38] = [
+const COMMANDS: [&str; 44] = [
     "",
     "topics",
     "topics create",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 38] = [
     "groups describe",
     "groups delete",
     "groups reset-offsets",
+    "groups delete-offsets",
     "offsets",
     "offsets list",
     "configs",
@@ -36,6 +37,11 @@ const COMMANDS: [&str; 38] = [
     "acls list",
     "acls add",
     "acls remove",
+    "tokens",
+    "tokens create",
+    "tokens renew",
+    "tokens expire",
+    "tokens describe",
     "users",
     "users set",
     "quotas",

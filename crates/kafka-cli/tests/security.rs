@@ -5,6 +5,8 @@ mod common;
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::{Run, kafka, run};
 use kafka_embedded::{Cluster, Sasl, SaslMechanism, Tls};
 
@@ -89,6 +91,54 @@ async fn options_beat_variables_beat_the_profile() {
     let_in(with("--profile mistaken").env("KAFKA_SASL_USER", "alice"));
     let_in(with("--profile mistaken --sasl-user alice").env("KAFKA_SASL_USER", "bob"));
     kept_out(with("").env("KAFKA_SASL_PASSWORD", "wrong"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_from_a_file_a_variable_or_a_command() {
+    let builder = Cluster::builder().topic("orders", 1, 1).sasl(Sasl::new([SaslMechanism::OAuthBearer]));
+    let cluster = builder.start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, token() + "\n").unwrap();
+    let line = |rest: &str| {
+        let brokers = cluster.bootstrap();
+        format!("topics list --timeout 5s --brokers {brokers} --sasl oauthbearer {rest}")
+    };
+    let (file, unencrypted) = (file.display(), line("--sasl-unencrypted"));
+    let_in(&mut kafka(&line(&format!("--sasl-unencrypted --sasl-token-file {file} --sasl-extension traceId=1"))));
+    let_in(kafka(&unencrypted).env("KAFKA_SASL_TOKEN", token()));
+    if cfg!(unix) {
+        let_in(kafka(&unencrypted).arg("--sasl-token-command").arg(format!("cat '{file}'")));
+        let failed = kept_out(kafka(&unencrypted).arg("--sasl-token-command").arg("exit 3"));
+        assert!(failed.contains("exit status: 3"), "{failed}");
+    }
+    let profile = folder.path().join("config.toml");
+    let text = format!(
+        "[cloud]\nbrokers = ['{}']\nsasl = 'oauthbearer'\nsasl-token-file = 'token'\nsasl-unencrypted = true\n",
+        cluster.bootstrap()
+    );
+    fs::write(&profile, text).unwrap();
+    let_in(&mut kafka(&format!("topics list --profile cloud --profile-file {}", profile.display())));
+
+    let refused = kept_out(kafka(&unencrypted).env("KAFKA_SASL_TOKEN", "hunter2"));
+    assert!(refused.contains("refused to authenticate"), "{refused}");
+    let plain = kept_out(kafka(&line("")).env("KAFKA_SASL_TOKEN", token()));
+    assert!(plain.contains("TLS"), "{plain}");
+    for (options, hint) in [
+        ("", "--sasl-token-file"),
+        ("--sasl-user alice --sasl-token-file token", "--sasl-user"),
+        ("--sasl-token-file no-such-file", "no-such-file"),
+    ] {
+        let run = run(&mut kafka(&line(options)));
+        assert_eq!(run.status, Some(2), "{options}: {}", run.stderr);
+        assert!(run.stderr.contains(hint), "{options}: {}", run.stderr);
+    }
+}
+
+/// An unsecured JSON web token, as Kafka takes it for tests, that outlives the test.
+fn token() -> String {
+    let claims = r#"{"sub":"alice","exp":9999999999}"#;
+    format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), URL_SAFE_NO_PAD.encode(claims))
 }
 
 fn write_profiles(folder: &Path, bootstrap: &str) {

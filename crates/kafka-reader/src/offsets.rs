@@ -18,7 +18,8 @@ use crate::topic_partition::{PartitionRef, TopicPartition};
 
 /// Where partitions ended at some moment: behind the last record that a reader of its isolation level gets.
 ///
-/// Made by [`Reader::end_offsets`](crate::Reader::end_offsets), for [`Reader::fetch_until`](crate::Reader::fetch_until).
+/// Made by [`Reader::end_offsets`](crate::Reader::end_offsets), or collected from offsets of one's own choice, for
+/// [`Reader::fetch_until`](crate::Reader::fetch_until).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndOffsets {
     /// What an index alone is one of; empty where there are several topics.
@@ -52,6 +53,18 @@ impl EndOffsets {
         self.offsets.iter().flat_map(|(topic, offsets)| {
             offsets.iter().map(|(partition, offset)| (TopicPartition::new(topic.clone(), *partition), *offset))
         })
+    }
+}
+
+/// Ends of one's own choice: the offsets before which to stop.
+impl FromIterator<(TopicPartition, i64)> for EndOffsets {
+    fn from_iter<T: IntoIterator<Item = (TopicPartition, i64)>>(ends: T) -> Self {
+        let mut offsets: BTreeMap<SmolStr, BTreeMap<i32, i64>> = BTreeMap::new();
+        for (TopicPartition { topic, partition }, offset) in ends {
+            offsets.entry(topic).or_default().insert(partition, offset);
+        }
+        let topic = offsets.keys().next().filter(|_| offsets.len() == 1).cloned().unwrap_or_default();
+        Self { topic, offsets }
     }
 }
 

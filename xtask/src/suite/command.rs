@@ -20,7 +20,7 @@ pub(super) fn scenarios() -> Vec<(String, Scenario)> {
 }
 
 const LINES: usize = 5_000;
-const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 
 async fn pipeline(target: &Target) -> Result<(), Failure> {
     let topic = target.topic_name("command");
@@ -94,7 +94,7 @@ async fn interrupt(target: &Target) -> Result<(), Failure> {
 }
 
 /// Runs the command to its good end, and returns what it wrote to stdout.
-async fn run(target: &Target, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, Failure> {
+pub(super) async fn run(target: &Target, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, Failure> {
     let output = finish(target, arguments, input).await?;
     check(output.status.success(), || {
         format!("kafka {}: {}: {}", arguments.join(" "), output.status, String::from_utf8_lossy(&output.stderr))
@@ -113,7 +113,7 @@ async fn finish(target: &Target, arguments: &[&str], input: &[u8]) -> Result<Out
     Ok(output)
 }
 
-fn start(target: &Target, arguments: &[&str]) -> Result<Child, Failure> {
+pub(super) fn start(target: &Target, arguments: &[&str]) -> Result<Child, Failure> {
     let mut command = Command::new(program()?);
     command.args(arguments).args(["--brokers", target.bootstrap()]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

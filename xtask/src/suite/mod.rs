@@ -9,6 +9,7 @@
 //! are bounded, and so is the scenario as a whole.
 
 mod command;
+mod command_json;
 mod conn;
 mod embedded;
 mod examples;
@@ -129,6 +130,7 @@ fn scenarios(target: &Target) -> Vec<(String, Scenario)> {
     all.extend(offsets::scenarios());
     all.extend(security::scenarios());
     all.extend(examples::scenarios());
+    all.extend(command_json::scenarios());
     all.extend(conn::scenarios());
     all.extend(round_trip::scenarios());
     all.extend(faults::scenarios());

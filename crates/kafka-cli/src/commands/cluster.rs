@@ -1,15 +1,14 @@
 //! `kafka cluster …`: brokers, controllers and features.
 
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use kafka_admin::{ClusterDescription, Quorum};
 use serde_json::{Value, json};
 
 use crate::connect::ConnectArguments;
 use crate::error::Result;
 use crate::exit::Outcome;
-use crate::print::PrintArguments;
-use crate::table::Table;
+use crate::table::{Table, time};
+use crate::watch::WatchArguments;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
@@ -24,7 +23,7 @@ pub(crate) enum ClusterCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ShowArguments {
     #[command(flatten)]
-    pub(crate) print: PrintArguments,
+    pub(crate) watch: WatchArguments,
     #[command(flatten)]
     pub(crate) connect: ConnectArguments,
 }
@@ -32,23 +31,26 @@ pub(crate) struct ShowArguments {
 pub(crate) async fn run(command: ClusterCommand) -> Result<Outcome> {
     match command {
         ClusterCommand::Describe(arguments) => {
-            let cluster = arguments.connect.admin().await?.describe_cluster().await?;
-            arguments.print.print(&brokers(&cluster)).await?;
+            let admin = arguments.connect.admin().await?;
+            arguments.watch.show(async |_: &mut Outcome| Ok(brokers(&admin.describe_cluster().await?))).await
         }
         ClusterCommand::Quorum(arguments) => {
-            let described = arguments.connect.admin().await?.describe_quorum().await?;
-            arguments.print.print(&quorum(&described)).await?;
+            let admin = arguments.connect.admin().await?;
+            arguments.watch.show(async |_: &mut Outcome| Ok(quorum(&admin.describe_quorum().await?))).await
         }
         ClusterCommand::Features(arguments) => {
-            let mut table = Table::new(["feature", "level", "lowest", "highest"]);
-            for (name, feature) in arguments.connect.admin().await?.describe_features().await? {
-                let (lowest, highest) = feature.supported.unzip();
-                table.push([json!(name.as_str()), json!(feature.finalized), json!(lowest), json!(highest)]);
-            }
-            arguments.print.print(&table).await?;
+            let admin = arguments.connect.admin().await?;
+            let look = async |_: &mut Outcome| {
+                let mut table = Table::new(["feature", "level", "lowest", "highest"]);
+                for (name, feature) in admin.describe_features().await? {
+                    let (lowest, highest) = feature.supported.unzip();
+                    table.push([json!(name.as_str()), json!(feature.finalized), json!(lowest), json!(highest)]);
+                }
+                Ok(table)
+            };
+            arguments.watch.show(look).await
         }
     }
-    Ok(Outcome::Complete)
 }
 
 fn brokers(cluster: &ClusterDescription) -> Table<7> {
@@ -77,11 +79,6 @@ fn quorum(quorum: &Quorum) -> Table<5> {
         table.push([json!(node.id.0), json!(role), json!(node.log_end_offset), json!(lag), caught_up]);
     }
     table
-}
-
-/// A point in time, as RFC 3339 has it, in UTC.
-fn time(millis: i64) -> Value {
-    Timestamp::from_millisecond(millis).map_or(Value::Null, |time| json!(time.to_string()))
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
 //! `kafka logdirs …`: where brokers keep replicas, and how large they are.
 
 use clap::{Args, Subcommand};
-use kafka_admin::LogDir;
+use kafka_admin::{Admin, LogDir};
 use kafka_conn::BrokerId;
 use serde_json::json;
 
 use crate::connect::ConnectArguments;
 use crate::error::Result;
 use crate::exit::Outcome;
-use crate::print::PrintArguments;
 use crate::report;
 use crate::table::Table;
+use crate::watch::WatchArguments;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogdirsCommand {
@@ -27,7 +27,7 @@ pub(crate) struct ListArguments {
     #[arg(short, long)]
     pub(crate) folders: bool,
     #[command(flatten)]
-    pub(crate) print: PrintArguments,
+    pub(crate) watch: WatchArguments,
     #[command(flatten)]
     pub(crate) connect: ConnectArguments,
 }
@@ -35,22 +35,26 @@ pub(crate) struct ListArguments {
 pub(crate) async fn run(command: LogdirsCommand) -> Result<Outcome> {
     let LogdirsCommand::List(arguments) = command;
     let admin = arguments.connect.admin().await?;
-    let mut brokers: Vec<_> = arguments.ids.iter().copied().map(BrokerId).collect();
+    if arguments.folders {
+        let look = async |outcome: &mut Outcome| Ok(folders(&describe(&admin, &arguments.ids, outcome).await?));
+        return arguments.watch.show(look).await;
+    }
+    let look = async |outcome: &mut Outcome| Ok(replicas(&describe(&admin, &arguments.ids, outcome).await?));
+    arguments.watch.show(look).await
+}
+
+/// The folders of these brokers, or of all.
+async fn describe(admin: &Admin, ids: &[i32], outcome: &mut Outcome) -> Result<Vec<(BrokerId, Vec<LogDir>)>> {
+    let mut brokers: Vec<_> = ids.iter().copied().map(BrokerId).collect();
     if brokers.is_empty() {
         brokers = admin.describe_cluster().await?.brokers.iter().map(|broker| broker.id).collect();
     }
-    let mut outcome = Outcome::Complete;
-    let described = report::known(admin.describe_log_dirs(&brokers).await, &mut outcome);
+    let described = report::known(admin.describe_log_dirs(&brokers).await, outcome);
     for error in described.iter().flat_map(|(_, folders)| folders).filter_map(|folder| folder.error.as_ref()) {
         report::error(error);
-        outcome = Outcome::Incomplete;
+        *outcome = Outcome::Incomplete;
     }
-    if arguments.folders {
-        arguments.print.print(&folders(&described)).await?;
-    } else {
-        arguments.print.print(&replicas(&described)).await?;
-    }
-    Ok(outcome)
+    Ok(described)
 }
 
 fn folders(described: &[(BrokerId, Vec<LogDir>)]) -> Table<5> {

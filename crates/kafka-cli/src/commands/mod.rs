@@ -15,6 +15,7 @@ mod places;
 pub(crate) mod produce;
 pub(crate) mod quotas;
 pub(crate) mod reassign;
+pub(crate) mod tokens;
 pub(crate) mod topics;
 pub(crate) mod txn;
 pub(crate) mod users;

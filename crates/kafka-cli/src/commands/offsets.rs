@@ -9,8 +9,8 @@ use crate::error::Result;
 use crate::exit::Outcome;
 use crate::parse::partition::{PartitionsSpec, parse_partitions};
 use crate::parse::place::{Place, parse_place};
-use crate::print::PrintArguments;
 use crate::table::Table;
+use crate::watch::WatchArguments;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum OffsetsCommand {
@@ -27,7 +27,7 @@ pub(crate) struct ListArguments {
     #[arg(long, value_name = "PLACE", default_value = "end", allow_hyphen_values = true, value_parser = parse_place)]
     pub(crate) at: Place,
     #[command(flatten)]
-    pub(crate) print: PrintArguments,
+    pub(crate) watch: WatchArguments,
     #[command(flatten)]
     pub(crate) connect: ConnectArguments,
 }
@@ -35,12 +35,13 @@ pub(crate) struct ListArguments {
 pub(crate) async fn run(command: OffsetsCommand) -> Result<Outcome> {
     let OffsetsCommand::List(arguments) = command;
     let admin = arguments.connect.admin().await?;
-    let mut outcome = Outcome::Complete;
-    let partitions = places::partitions(&admin, &arguments.partitions, &mut outcome).await?;
-    let mut table = Table::new(["topic", "partition", "offset"]);
-    for (partition, offset) in places::offsets(&admin, &partitions, arguments.at, &mut outcome).await? {
-        table.push([json!(partition.topic.as_str()), json!(partition.partition), json!(offset)]);
-    }
-    arguments.print.print(&table).await?;
-    Ok(outcome)
+    let look = async |outcome: &mut Outcome| {
+        let partitions = places::partitions(&admin, &arguments.partitions, outcome).await?;
+        let mut table = Table::new(["topic", "partition", "offset"]);
+        for (partition, offset) in places::offsets(&admin, &partitions, arguments.at, outcome).await? {
+            table.push([json!(partition.topic.as_str()), json!(partition.partition), json!(offset)]);
+        }
+        Ok(table)
+    };
+    arguments.watch.show(look).await
 }

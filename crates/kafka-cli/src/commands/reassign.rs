@@ -13,9 +13,9 @@ use crate::consent::{Consent, ConsentArguments};
 use crate::error::Result;
 use crate::exit::Outcome;
 use crate::parse::partition::{PartitionsSpec, parse_partitions};
-use crate::print::PrintArguments;
 use crate::report;
 use crate::table::Table;
+use crate::watch::WatchArguments;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReassignCommand {
@@ -30,7 +30,7 @@ pub(crate) enum ReassignCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ListArguments {
     #[command(flatten)]
-    pub(crate) print: PrintArguments,
+    pub(crate) watch: WatchArguments,
     #[command(flatten)]
     pub(crate) connect: ConnectArguments,
 }
@@ -62,9 +62,8 @@ pub(crate) struct CancelArguments {
 pub(crate) async fn run(command: ReassignCommand) -> Result<Outcome> {
     match command {
         ReassignCommand::List(arguments) => {
-            let reassignments = arguments.connect.admin().await?.list_reassignments(None).await?;
-            arguments.print.print(&table(&reassignments)).await?;
-            Ok(Outcome::Complete)
+            let admin = arguments.connect.admin().await?;
+            arguments.watch.show(async |_: &mut Outcome| Ok(table(&admin.list_reassignments(None).await?))).await
         }
         ReassignCommand::Start(arguments) => start(arguments).await,
         ReassignCommand::Cancel(arguments) => cancel(arguments).await,

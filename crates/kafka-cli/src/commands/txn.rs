@@ -14,6 +14,7 @@ use crate::parse::partition::{PartitionsSpec, parse_partitions};
 use crate::print::PrintArguments;
 use crate::report;
 use crate::table::Table;
+use crate::watch::WatchArguments;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TxnCommand {
@@ -31,7 +32,7 @@ pub(crate) struct ListArguments {
     #[arg(long = "state", value_name = "STATE")]
     pub(crate) states: Vec<SmolStr>,
     #[command(flatten)]
-    pub(crate) print: PrintArguments,
+    pub(crate) watch: WatchArguments,
     #[command(flatten)]
     pub(crate) connect: ConnectArguments,
 }
@@ -72,10 +73,13 @@ pub(crate) async fn run(command: TxnCommand) -> Result<Outcome> {
     match command {
         TxnCommand::List(arguments) => {
             let filter = TransactionFilter { states: arguments.states, ..TransactionFilter::default() };
-            let list = arguments.connect.admin().await?.list_transactions(&filter).await?;
-            list.missing.iter().for_each(|error| report::error(error));
-            arguments.print.print(&listing(&list.transactions)).await?;
-            Ok(if list.missing.is_empty() { Outcome::Complete } else { Outcome::Incomplete })
+            let admin = arguments.connect.admin().await?;
+            let look = async |outcome: &mut Outcome| {
+                let list = admin.list_transactions(&filter).await?;
+                report::missing(&list.missing, outcome);
+                Ok(listing(&list.transactions))
+            };
+            arguments.watch.show(look).await
         }
         TxnCommand::Describe(arguments) => {
             let ids: Vec<_> = arguments.ids.iter().map(String::as_str).collect();

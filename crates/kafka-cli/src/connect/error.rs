@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use kafka_conn::AddressError;
 
+use super::token::TokenError;
+
 /// Why there is nothing to connect with. None of it ever has a secret in its text.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SetupError {
@@ -28,6 +30,14 @@ pub(crate) enum SetupError {
     NoMechanism,
     #[error("a SASL mechanism is given without a user: add --sasl-user")]
     NoUser,
+    #[error("oauthbearer needs a token: add --sasl-token-file or --sasl-token-command, or set KAFKA_SASL_TOKEN")]
+    NoToken,
+    #[error("the profile has both sasl-token-file and sasl-token-command: leave one")]
+    TwoTokens,
+    #[error("oauthbearer takes no user, as the token says who it is: leave --sasl-user out")]
+    UserOfToken,
+    #[error("there is no token for oauthbearer: {0}")]
+    Token(#[source] Box<TokenError>),
     #[error("there is no terminal to ask for the password on: use {0}")]
     NoTerminal(&'static str),
     #[error("the password cannot be read from the terminal")]

@@ -10,6 +10,7 @@ mod error;
 mod password;
 mod profile;
 mod security;
+mod token;
 
 use std::path::PathBuf;
 use std::time::Duration;

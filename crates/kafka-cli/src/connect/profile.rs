@@ -10,6 +10,13 @@
 //! sasl = "scram-sha-512"
 //! sasl-user = "me"
 //! sasl-password-file = "password"   # passwords are never in this file
+//!
+//! [cloud]
+//! brokers = ["one:9093"]
+//! tls = true
+//! sasl = "oauthbearer"
+//! sasl-token-command = "get-token --audience kafka"   # or sasl-token-file; tokens are never in this file
+//! sasl-extensions = { logicalCluster = "lkc-1" }
 //! ```
 
 use std::collections::BTreeMap;
@@ -36,6 +43,9 @@ pub(super) struct Profile {
     pub(super) sasl: Option<SaslMechanism>,
     pub(super) sasl_user: Option<String>,
     pub(super) sasl_password_file: Option<PathBuf>,
+    pub(super) sasl_token_file: Option<PathBuf>,
+    pub(super) sasl_token_command: Option<String>,
+    pub(super) sasl_extensions: BTreeMap<String, String>,
     pub(super) sasl_unencrypted: Option<bool>,
 }
 
@@ -85,7 +95,8 @@ impl Profile {
     /// Files that a profile names are found from where the profile is.
     fn beside(mut self, path: &Path) -> Self {
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
-        for file in [&mut self.tls_ca, &mut self.tls_cert, &mut self.tls_key, &mut self.sasl_password_file] {
+        let secrets = [&mut self.sasl_password_file, &mut self.sasl_token_file];
+        for file in [&mut self.tls_ca, &mut self.tls_cert, &mut self.tls_key].into_iter().chain(secrets) {
             *file = file.take().map(|file| folder.join(file));
         }
         self
@@ -116,6 +127,10 @@ tls-ca = 'ca.pem'
 tls-key = '/key.pem'
 sasl = 'SCRAM-SHA-256'
 sasl-user = 'me'
+[cloud]
+sasl = 'oauthbearer'
+sasl-token-file = 'token'
+sasl-extensions = { logicalCluster = 'lkc-1' }
 ";
 
     fn parse(text: &str, name: Option<&str>) -> Result<Profile, SetupError> {
@@ -130,6 +145,9 @@ sasl-user = 'me'
         assert_eq!(far.tls_ca.as_deref(), Some(Path::new("folder/ca.pem")));
         assert_eq!(far.tls_key.as_deref(), Some(Path::new("/key.pem")));
         assert_eq!((far.sasl, far.sasl_user.as_deref()), (Some(SaslMechanism::ScramSha256), Some("me")));
+        let cloud = parse(FILE, Some("cloud")).unwrap();
+        assert_eq!(cloud.sasl_token_file.as_deref(), Some(Path::new("folder/token")));
+        assert_eq!(cloud.sasl_extensions["logicalCluster"], "lkc-1");
         assert_eq!(parse(FILE, None).unwrap().brokers, ["one"]);
         assert!(parse("", None).unwrap().brokers.is_empty());
     }
@@ -137,7 +155,7 @@ sasl-user = 'me'
     #[test]
     fn mistakes_are_told_without_what_stands_there() {
         let unknown = parse(FILE, Some("near")).unwrap_err().to_string();
-        assert!(unknown.ends_with("has no profile \"near\"; it has: default, far"), "{unknown}");
+        assert!(unknown.ends_with("has no profile \"near\"; it has: cloud, default, far"), "{unknown}");
         let secret = parse("[default]\nsasl-password = 'hunter2'", None).unwrap_err().to_string();
         assert!(secret.contains("line 2") && secret.contains("`sasl-password`"), "{secret}");
         assert!(!secret.contains("hunter2") && !secret.contains('\n'), "{secret}");

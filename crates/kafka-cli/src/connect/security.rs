@@ -4,14 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use kafka_conn::sasl::{Mechanism, Plain, Scram, ScramHash};
+use kafka_conn::sasl::{Mechanism, OAuthBearer, Plain, Scram, ScramHash};
 use kafka_conn::{ClientCertificate, Pem, Roots, Secret, Tls, TlsConfig};
 use serde::Deserialize;
 
 use super::SetupError;
 use super::password::{password_file, prompt};
 use super::profile::Profile;
+use super::token::TokenSource;
 use crate::error::Result;
+use crate::parse::pair::Pair;
 
 /// How connections are encrypted, and who connects. What is missing may stand in the profile.
 #[derive(Debug, Default, Args)]
@@ -32,7 +34,7 @@ pub(crate) struct SecurityArguments {
     /// The name that brokers' certificates have [default: the host]
     #[arg(long, env = "KAFKA_TLS_SERVER_NAME", hide_env_values = true, value_name = "NAME")]
     pub(crate) tls_server_name: Option<String>,
-    /// How to authenticate: plain, scram-sha-256, scram-sha-512
+    /// How to authenticate: plain, scram-sha-256, scram-sha-512, oauthbearer
     #[arg(long, env = "KAFKA_SASL", hide_env_values = true, value_name = "MECHANISM")]
     pub(crate) sasl: Option<SaslMechanism>,
     /// Who authenticates. The password is in a file, in the variable KAFKA_SASL_PASSWORD, or asked for on the terminal
@@ -41,7 +43,23 @@ pub(crate) struct SecurityArguments {
     /// A file with the password
     #[arg(long, env = "KAFKA_SASL_PASSWORD_FILE", hide_env_values = true, value_name = "FILE")]
     pub(crate) sasl_password_file: Option<PathBuf>,
-    /// Lets plain send the password without TLS: whoever sees the traffic has it then
+    /// A file with the token for oauthbearer, which is read for each login. The token may also be in the variable
+    /// KAFKA_SASL_TOKEN
+    #[arg(long, env = "KAFKA_SASL_TOKEN_FILE", hide_env_values = true, value_name = "FILE")]
+    pub(crate) sasl_token_file: Option<PathBuf>,
+    /// A command of the shell that prints the token, which is run for each login
+    #[arg(
+        long,
+        env = "KAFKA_SASL_TOKEN_COMMAND",
+        hide_env_values = true,
+        value_name = "COMMAND",
+        conflicts_with = "sasl_token_file"
+    )]
+    pub(crate) sasl_token_command: Option<String>,
+    /// What the broker is told beside the token; may be repeated
+    #[arg(long = "sasl-extension", value_name = "NAME=VALUE")]
+    pub(crate) sasl_extensions: Vec<Pair>,
+    /// Lets plain send the password, and oauthbearer the token, without TLS: whoever sees the traffic has it then
     #[arg(long, env = "KAFKA_SASL_UNENCRYPTED", hide_env_values = true)]
     pub(crate) sasl_unencrypted: bool,
 }
@@ -53,6 +71,7 @@ pub(crate) enum SaslMechanism {
     Plain,
     ScramSha256,
     ScramSha512,
+    OAuthBearer,
 }
 
 impl std::str::FromStr for SaslMechanism {
@@ -63,6 +82,7 @@ impl std::str::FromStr for SaslMechanism {
             "plain" => Ok(Self::Plain),
             "scram-sha-256" => Ok(Self::ScramSha256),
             "scram-sha-512" => Ok(Self::ScramSha512),
+            "oauthbearer" => Ok(Self::OAuthBearer),
             _ => Err(UnknownMechanism),
         }
     }
@@ -78,7 +98,7 @@ impl TryFrom<String> for SaslMechanism {
 
 /// Text that is no mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write plain, scram-sha-256 or scram-sha-512")]
+#[error("write plain, scram-sha-256, scram-sha-512 or oauthbearer")]
 pub(crate) struct UnknownMechanism;
 
 impl SecurityArguments {
@@ -108,22 +128,52 @@ impl SecurityArguments {
 
     /// What authenticates connections, if something is to. May ask for the password.
     pub(super) async fn sasl(&self, profile: &Profile) -> Result<Option<Arc<dyn Mechanism>>> {
-        let mechanism = self.sasl.or(profile.sasl);
-        let user = self.sasl_user.as_deref().or(profile.sasl_user.as_deref());
-        let (mechanism, user) = match (mechanism, user) {
-            (None, None) => return Ok(None),
-            (None, Some(_)) => return Err(SetupError::NoMechanism.into()),
-            (Some(_), None) => return Err(SetupError::NoUser.into()),
-            (Some(mechanism), Some(user)) => (mechanism, user),
-        };
-        let password = self.password(profile, user).await?;
         let unencrypted = self.sasl_unencrypted || profile.sasl_unencrypted.unwrap_or(false);
-        Ok(Some(match mechanism {
-            SaslMechanism::Plain if unencrypted => Arc::new(Plain::new(user, password).allow_unencrypted()),
-            SaslMechanism::Plain => Arc::new(Plain::new(user, password)),
-            SaslMechanism::ScramSha256 => Arc::new(Scram::new(ScramHash::Sha256, user, password)),
-            SaslMechanism::ScramSha512 => Arc::new(Scram::new(ScramHash::Sha512, user, password)),
+        let user = self.sasl_user.as_deref().or(profile.sasl_user.as_deref());
+        let hash = match self.sasl.or(profile.sasl) {
+            None if user.is_some() => return Err(SetupError::NoMechanism.into()),
+            None => return Ok(None),
+            Some(SaslMechanism::OAuthBearer) => {
+                let mechanism = self.oauth_bearer(profile).await?;
+                return Ok(Some(Arc::new(if unencrypted { mechanism.allow_unencrypted() } else { mechanism })));
+            }
+            Some(SaslMechanism::Plain) => None,
+            Some(SaslMechanism::ScramSha256) => Some(ScramHash::Sha256),
+            Some(SaslMechanism::ScramSha512) => Some(ScramHash::Sha512),
+        };
+        let user = user.ok_or(SetupError::NoUser)?;
+        let password = self.password(profile, user).await?;
+        Ok(Some(match hash {
+            Some(hash) => Arc::new(Scram::new(hash, user, password)),
+            None if unencrypted => Arc::new(Plain::new(user, password).allow_unencrypted()),
+            None => Arc::new(Plain::new(user, password)),
         }))
+    }
+
+    /// Tokens from where the options, the variable or the profile say. A first one is tried at once: who has none hears
+    /// of that before anything is dialled.
+    async fn oauth_bearer(&self, profile: &Profile) -> Result<OAuthBearer> {
+        if self.sasl_user.is_some() {
+            return Err(SetupError::UserOfToken.into());
+        }
+        let source = match (&self.sasl_token_file, &self.sasl_token_command, given_token()) {
+            (Some(file), _, _) => TokenSource::File(file.clone()),
+            (None, Some(command), _) => TokenSource::Command(command.clone()),
+            (None, None, Some(token)) => TokenSource::Given(token),
+            (None, None, None) => match (&profile.sasl_token_file, &profile.sasl_token_command) {
+                (Some(file), None) => TokenSource::File(file.clone()),
+                (None, Some(command)) => TokenSource::Command(command.clone()),
+                (Some(_), Some(_)) => return Err(SetupError::TwoTokens.into()),
+                (None, None) => return Err(SetupError::NoToken.into()),
+            },
+        };
+        if let TokenSource::File(_) = source {
+            source.token().await.map_err(|error| SetupError::Token(Box::new(error)))?;
+        }
+        let mut extensions: Vec<_> = profile.sasl_extensions.iter().map(Pair::from).collect();
+        extensions.retain(|pair| self.sasl_extensions.iter().all(|given| given.name != pair.name));
+        extensions.extend_from_slice(&self.sasl_extensions);
+        Ok(source.mechanism(extensions))
     }
 
     async fn password(&self, profile: &Profile, user: &str) -> Result<Secret> {
@@ -143,6 +193,14 @@ impl SecurityArguments {
     }
 }
 
+/// The token in the variable, if there is one.
+fn given_token() -> Option<Secret> {
+    let token = std::env::var_os(TOKEN_VARIABLE).filter(|token| !token.is_empty())?;
+    Some(Secret::from(token.into_encoded_bytes()))
+}
+
+/// As the password's.
+const TOKEN_VARIABLE: &str = "KAFKA_SASL_TOKEN";
 /// Not an option of clap's: it would be one of the command line, too.
 const PASSWORD_VARIABLE: &str = "KAFKA_SASL_PASSWORD";
 

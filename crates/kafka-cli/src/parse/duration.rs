@@ -1,12 +1,10 @@
-//! Durations: `10`, `10s`, `500ms`, `2m`.
+//! Durations: to wait for, `10`, `10s`, `500ms`, `2m`; to live for, `90s`, `12h`, `7d`.
 
 use std::time::Duration;
 
 /// Reads a duration; a number alone counts seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, DurationError> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| DurationError::Form)?;
+    let (number, unit) = parts(text).ok_or(DurationError::Form)?;
     let millis = match unit {
         "ms" => 1,
         "" | "s" => 1_000,
@@ -16,6 +14,32 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let duration = Duration::from_millis(number.saturating_mul(millis));
     if duration.is_zero() || duration > MAX { Err(DurationError::Range) } else { Ok(duration) }
 }
+
+/// Reads how long something is to live; the unit has to be there.
+pub(crate) fn parse_period(text: &str) -> Result<Duration, PeriodError> {
+    let (number, unit) = parts(text).ok_or(PeriodError)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(PeriodError),
+    };
+    let period = number.checked_mul(seconds).map(Duration::from_secs).filter(|period| *period <= MAX_PERIOD);
+    period.filter(|period| !period.is_zero()).ok_or(PeriodError)
+}
+
+/// A number, and what stands behind it.
+fn parts(text: &str) -> Option<(u64, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    Some((number.parse().ok()?, unit))
+}
+
+/// Text that is no time to live for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write a number with its unit, as in 90s, 30m, 12h or 7d")]
+pub(crate) struct PeriodError;
 
 /// Text that is no duration to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +52,8 @@ pub(crate) enum DurationError {
 
 /// Who waits longer for one answer waits for nothing.
 const MAX: Duration = Duration::from_secs(3600);
+/// A hundred years: more is a slip of the pen.
+const MAX_PERIOD: Duration = Duration::from_secs(100 * 366 * 86_400);
 
 #[cfg(test)]
 mod tests {
@@ -37,6 +63,16 @@ mod tests {
     fn numbers_and_units() {
         for (text, millis) in [("10", 10_000), ("10s", 10_000), ("500ms", 500), ("2m", 120_000), ("60m", 3_600_000)] {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn periods_have_units() {
+        for (text, seconds) in [("90s", 90), ("30m", 1800), ("12h", 43_200), ("7d", 604_800)] {
+            assert_eq!(parse_period(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "7", "d", "0d", "-1d", "1w", "500ms", "99999d", "99999999999999999999d"] {
+            assert_eq!(parse_period(text), Err(PeriodError), "{text}");
         }
     }
 

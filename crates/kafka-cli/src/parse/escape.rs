@@ -31,7 +31,12 @@ enum Piece<'a> {
 }
 
 fn piece(input: &str) -> IResult<&str, Piece<'_>> {
-    alt((map(is_not("\\"), Piece::Text), preceded(tag("\\"), map(escaped_byte, Piece::Byte)))).parse(input)
+    alt((map(is_not("\\"), Piece::Text), map(escape, Piece::Byte))).parse(input)
+}
+
+/// A backslash, and what stands for a byte.
+pub(super) fn escape(input: &str) -> IResult<&str, u8> {
+    preceded(tag("\\"), escaped_byte).parse(input)
 }
 
 fn escaped_byte(input: &str) -> IResult<&str, u8> {

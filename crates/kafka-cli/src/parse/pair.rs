@@ -20,6 +20,12 @@ impl FromStr for Pair {
     }
 }
 
+impl From<(&String, &String)> for Pair {
+    fn from((name, value): (&String, &String)) -> Self {
+        Self { name: name.clone(), value: value.clone() }
+    }
+}
+
 /// Text that is no pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write NAME=VALUE")]

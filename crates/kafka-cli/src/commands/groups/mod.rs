@@ -7,10 +7,12 @@ use clap::{Args, Subcommand};
 
 use crate::commands::groups::reset::ResetArguments;
 use crate::commands::groups::show::{DescribeArguments, ListArguments};
+use crate::commands::places;
 use crate::connect::ConnectArguments;
 use crate::consent::{Consent, ConsentArguments};
 use crate::error::Result;
 use crate::exit::Outcome;
+use crate::parse::partition::{PartitionsSpec, parse_partitions};
 use crate::report;
 
 #[derive(Debug, Subcommand)]
@@ -21,6 +23,8 @@ pub(crate) enum GroupsCommand {
     Describe(DescribeArguments),
     /// Delete groups that have no members, with what they committed
     Delete(DeleteArguments),
+    /// Make a group forget what it committed for some topics
+    DeleteOffsets(DeleteOffsetsArguments),
     /// Move what a group has committed; shows the plan, and does it only when told to
     ResetOffsets(ResetArguments),
 }
@@ -36,11 +40,25 @@ pub(crate) struct DeleteArguments {
     pub(crate) connect: ConnectArguments,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct DeleteOffsetsArguments {
+    /// The group, which must not be reading these topics
+    pub(crate) group: String,
+    /// What to forget, as in orders or orders:0,3
+    #[arg(value_name = "TOPIC[:PARTITION,...]", required = true, value_parser = parse_partitions)]
+    pub(crate) partitions: Vec<PartitionsSpec>,
+    #[command(flatten)]
+    pub(crate) consent: ConsentArguments,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArguments,
+}
+
 pub(crate) async fn run(command: GroupsCommand) -> Result<Outcome> {
     match command {
         GroupsCommand::List(arguments) => show::list(arguments).await,
         GroupsCommand::Describe(arguments) => show::describe(arguments).await,
         GroupsCommand::Delete(arguments) => delete(arguments).await,
+        GroupsCommand::DeleteOffsets(arguments) => delete_offsets(arguments).await,
         GroupsCommand::ResetOffsets(arguments) => reset::run(arguments).await,
     }
 }
@@ -62,4 +80,31 @@ async fn delete(arguments: DeleteArguments) -> Result<Outcome> {
     }
     let items = admin.delete_groups(&groups).await?;
     Ok(report::each(&items, |group| format!("deleted group {group:?}")))
+}
+
+/// Deletes what the group has committed for these partitions. A dry run says where that is.
+async fn delete_offsets(arguments: DeleteOffsetsArguments) -> Result<Outcome> {
+    let admin = arguments.connect.admin().await?;
+    let group = arguments.group.as_str();
+    let mut outcome = Outcome::Complete;
+    let named = places::partitions(&admin, &arguments.partitions, &mut outcome).await?;
+    let mut committed = Vec::new();
+    for (partition, offset) in admin.list_group_offsets(group, Some(&named)).await? {
+        if let Some(offset) = offset {
+            report::line(format_args!("{partition}: offset {}", offset.offset));
+            committed.push(partition);
+        }
+    }
+    if committed.is_empty() {
+        report::line(format_args!("nothing is to be forgotten"));
+        return Ok(outcome);
+    }
+    let count = report::count(committed.len() as u64, "offset");
+    match arguments.consent.ask(format!("delete {count} of group {group:?}")).await? {
+        Consent::Given => {}
+        Consent::DryRun => return Ok(outcome),
+        Consent::Refused => return Ok(Outcome::Incomplete),
+    }
+    let items = admin.delete_group_offsets(group, &committed).await?;
+    Ok(outcome.and(report::each(&items, |partition| format!("deleted the offset of {partition}"))))
 }

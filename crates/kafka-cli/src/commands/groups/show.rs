@@ -9,9 +9,9 @@ use smol_str::SmolStr;
 use crate::connect::ConnectArguments;
 use crate::error::Result;
 use crate::exit::Outcome;
-use crate::print::PrintArguments;
 use crate::report;
 use crate::table::Table;
+use crate::watch::WatchArguments;
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArguments {
@@ -22,7 +22,7 @@ pub(crate) struct ListArguments {
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) types: Vec<SmolStr>,
     #[command(flatten)]
-    pub(crate) print: PrintArguments,
+    pub(crate) watch: WatchArguments,
     #[command(flatten)]
     pub(crate) connect: ConnectArguments,
 }
@@ -36,7 +36,7 @@ pub(crate) struct DescribeArguments {
     #[arg(short, long)]
     pub(crate) members: bool,
     #[command(flatten)]
-    pub(crate) print: PrintArguments,
+    pub(crate) watch: WatchArguments,
     #[command(flatten)]
     pub(crate) connect: ConnectArguments,
 }
@@ -45,30 +45,33 @@ pub(crate) struct DescribeArguments {
 pub(super) async fn list(arguments: ListArguments) -> Result<Outcome> {
     let admin = arguments.connect.admin().await?;
     let filter = GroupFilter { states: arguments.states, types: arguments.types };
-    let list = admin.list_groups(&filter).await?;
-    list.missing.iter().for_each(|error| report::error(error));
-    arguments.print.print(&groups(list.groups)).await?;
-    Ok(if list.missing.is_empty() { Outcome::Complete } else { Outcome::Incomplete })
+    let look = async |outcome: &mut Outcome| {
+        let list = admin.list_groups(&filter).await?;
+        report::missing(&list.missing, outcome);
+        Ok(groups(list.groups))
+    };
+    arguments.watch.show(look).await
 }
 
 /// Prints a row for each partition with a commit, or for each member.
 pub(super) async fn describe(arguments: DescribeArguments) -> Result<Outcome> {
     let admin = arguments.connect.admin().await?;
     let ids: Vec<_> = arguments.groups.iter().map(String::as_str).collect();
-    let mut outcome = Outcome::Complete;
-    let described = report::known(admin.describe_groups(&ids).await?, &mut outcome);
     if arguments.members {
-        arguments.print.print(&members(&described)).await?;
-        return Ok(outcome);
+        let look =
+            async |outcome: &mut Outcome| Ok(members(&report::known(admin.describe_groups(&ids).await?, outcome)));
+        return arguments.watch.show(look).await;
     }
-    let mut table = lag_table();
-    for (id, group) in &described {
-        for (partition, lag) in lags(&admin, id, &mut outcome).await? {
-            table.push(lag_row(id, group, &partition, &lag));
+    let look = async |outcome: &mut Outcome| {
+        let mut table = lag_table();
+        for (id, group) in &report::known(admin.describe_groups(&ids).await?, outcome) {
+            for (partition, lag) in lags(&admin, id, outcome).await? {
+                table.push(lag_row(id, group, &partition, &lag));
+            }
         }
-    }
-    arguments.print.print(&table).await?;
-    Ok(outcome)
+        Ok(table)
+    };
+    arguments.watch.show(look).await
 }
 
 async fn lags(admin: &Admin, group: &str, outcome: &mut Outcome) -> Result<Vec<(TopicPartition, GroupLag)>> {

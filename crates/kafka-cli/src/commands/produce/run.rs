@@ -5,20 +5,18 @@
 //! ```
 
 use bytes::Bytes;
-use kafka_conn::{Header, Message};
 use kafka_writer::{Writer, WriterConfig};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::commands::produce::ProduceArguments;
+use crate::commands::produce::form::Form;
 use crate::commands::produce::tally::{Reach, Tally};
 use crate::commands::produce::window::Window;
 use crate::error::Result;
 use crate::exit::Outcome;
 use crate::input::Input;
-use crate::key_separator::KeySeparator;
 use crate::lines::{Block, lines};
-use crate::parse::pair::Pair;
 use crate::report;
 use crate::signals::{Signal, Signals};
 
@@ -55,8 +53,7 @@ pub(crate) async fn run(arguments: ProduceArguments, mut signals: Signals) -> Re
 struct Production {
     writer: Writer,
     input: Input,
-    separator: Option<KeySeparator>,
-    headers: Vec<Header>,
+    form: Form,
     window: Window,
     tally: Tally,
 }
@@ -64,6 +61,7 @@ struct Production {
 impl Production {
     /// Looks the topic up before the first line is read: who types should not type in vain.
     async fn start(arguments: &ProduceArguments) -> Result<Self> {
+        let form = Form::of(arguments)?;
         let transport = arguments.connect.connect().await?;
         transport.topic(&arguments.topic).await?;
         let config = WriterConfig {
@@ -75,13 +73,11 @@ impl Production {
             linger: arguments.linger,
             ..WriterConfig::default()
         };
-        let input = Input::open(config.batch_bytes)?;
-        let header = |pair: &Pair| Header::new(pair.name.as_str(), pair.value.clone());
+        let input = Input::open(form.max_line(config.batch_bytes))?;
         Ok(Self {
             writer: Writer::new(transport, config)?,
             input,
-            separator: arguments.key_separator.clone(),
-            headers: arguments.headers.iter().map(header).collect(),
+            form,
             window: Window::default(),
             tally: Tally::default(),
         })
@@ -121,9 +117,9 @@ impl Production {
         let block = match block {
             Block::Lines(block) => block,
             Block::TooLong => {
-                let limit = self.writer.config().batch_bytes;
+                let limit = self.form.max_line(self.writer.config().batch_bytes);
                 let line = self.tally.read();
-                let reason = format_args!("it is longer than {limit} bytes, the most that a batch may have");
+                let reason = format_args!("it is longer than {limit} bytes, more than a batch has room for");
                 return self.tally.failed(line, reason, Reach::Message);
             }
         };
@@ -140,11 +136,10 @@ impl Production {
 
     async fn send(&mut self, line: Bytes) {
         let number = self.tally.read();
-        let (key, value) = match &self.separator {
-            Some(separator) => separator.split(line),
-            None => (None, line),
+        let message = match self.form.message(line) {
+            Ok(message) => message,
+            Err(error) => return self.tally.failed(number, error, Reach::Message),
         };
-        let message = Message { key, value: Some(value), headers: self.headers.clone(), ..Message::default() };
         match self.writer.send(message).await {
             Ok(delivery) => self.window.push(number, delivery),
             Err(error) => failed(&mut self.tally, number, error.error()),

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::connect::ConnectArguments;
 use crate::error::Result;
 use crate::exit::Outcome;
-use crate::print::PrintArguments;
 use crate::report;
 use crate::table::Table;
+use crate::watch::WatchArguments;
 
 #[derive(Debug, Args)]
 pub(crate) struct DescribeArguments {
@@ -18,7 +18,7 @@ pub(crate) struct DescribeArguments {
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
     #[command(flatten)]
-    pub(crate) print: PrintArguments,
+    pub(crate) watch: WatchArguments,
     #[command(flatten)]
     pub(crate) connect: ConnectArguments,
 }
@@ -26,15 +26,15 @@ pub(crate) struct DescribeArguments {
 /// Prints a row for each partition.
 pub(super) async fn run(arguments: DescribeArguments) -> Result<Outcome> {
     let admin = arguments.connect.admin().await?;
-    let mut names = arguments.names;
-    if names.is_empty() {
-        names = admin.list_topics().await?.into_iter().map(|topic| topic.item.into()).collect();
-    }
-    let names: Vec<_> = names.iter().map(String::as_str).collect();
-    let mut outcome = Outcome::Complete;
-    let described = report::known(admin.describe_topics(&names).await?, &mut outcome);
-    arguments.print.print(&table(&described)).await?;
-    Ok(outcome)
+    let look = async |outcome: &mut Outcome| {
+        let mut names = arguments.names.clone();
+        if names.is_empty() {
+            names = admin.list_topics().await?.into_iter().map(|topic| topic.item.into()).collect();
+        }
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        Ok(table(&report::known(admin.describe_topics(&names).await?, outcome)))
+    };
+    arguments.watch.show(look).await
 }
 
 fn table(topics: &[(smol_str::SmolStr, TopicDescription)]) -> Table<7> {

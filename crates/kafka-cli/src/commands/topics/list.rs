@@ -7,14 +7,14 @@ use serde_json::json;
 use crate::connect::ConnectArguments;
 use crate::error::Result;
 use crate::exit::Outcome;
-use crate::print::PrintArguments;
 use crate::report;
 use crate::table::Table;
+use crate::watch::WatchArguments;
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArguments {
     #[command(flatten)]
-    pub(crate) print: PrintArguments,
+    pub(crate) watch: WatchArguments,
     #[command(flatten)]
     pub(crate) connect: ConnectArguments,
 }
@@ -22,10 +22,11 @@ pub(crate) struct ListArguments {
 /// Prints the topics by name, internal ones among them.
 pub(super) async fn run(arguments: ListArguments) -> Result<Outcome> {
     let admin = arguments.connect.admin().await?;
-    let mut outcome = Outcome::Complete;
-    let topics = report::known(admin.list_topics().await?, &mut outcome);
-    arguments.print.print(&table(topics.into_iter().map(|(_, topic)| topic))).await?;
-    Ok(outcome)
+    let look = async |outcome: &mut Outcome| {
+        let topics = report::known(admin.list_topics().await?, outcome);
+        Ok(table(topics.into_iter().map(|(_, topic)| topic)))
+    };
+    arguments.watch.show(look).await
 }
 
 fn table(topics: impl Iterator<Item = TopicListing>) -> Table<3> {

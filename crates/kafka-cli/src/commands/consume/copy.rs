@@ -1,63 +1,26 @@
-//! `kafka consume`: each message becomes a line of standard output.
+//! The work of `kafka consume`: messages into lines, and an orderly end.
 //!
 //! ```text
-//!  Reader::fetch_batch ──► records, borrowed ──► lines, in one buffer ──► Output
+//!  Reader::fetch_batch ──► records, borrowed ──► lines (form), in one buffer ──► Output
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::time::Duration;
 
-use clap::Args;
 use futures_util::FutureExt;
 use kafka_reader::{
-    BatchDecoder, CommitOffset, EndOffsets, FetchedBatch, GroupConfig, Partitions, Reader, ReaderConfig, Record,
-    StartOffset, TopicPartition,
+    BatchDecoder, CommitOffset, EndOffsets, FetchedBatch, GroupConfig, Reader, ReaderConfig, TopicPartition,
 };
 use tokio::time::timeout;
 
-use crate::connect::ConnectArguments;
+use super::form::{Form, origin};
+use super::{ConsumeArguments, bounds};
 use crate::error::{Error, Result};
 use crate::exit::Outcome;
-use crate::key_separator::KeySeparator;
 use crate::output::{Output, reader_gone};
-use crate::parse::start::parse_start;
 use crate::report;
 use crate::signals::Signals;
-
-#[derive(Debug, Args)]
-pub(crate) struct ConsumeArguments {
-    /// The topic to read
-    pub(crate) topic: String,
-    /// Prints keys too, each followed by this text, as in -K : or -K '\t'; messages without key have neither
-    #[arg(short = 'K', long, value_name = "TEXT", value_parser = KeySeparator::parse)]
-    pub(crate) key_separator: Option<KeySeparator>,
-    /// Where to begin in each partition: start, end (only what is new), or an offset
-    #[arg(short = 'o', long, value_name = "PLACE", default_value = "start", allow_negative_numbers = true, value_parser = parse_start)]
-    pub(crate) from: StartOffset,
-    /// Ends after so many messages
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) count: Option<u64>,
-    /// Ends at what is the end of the partitions now, instead of waiting for more
-    #[arg(short, long)]
-    pub(crate) exit_at_end: bool,
-    /// Reads these partitions only; may be repeated, or a list
-    #[arg(
-        short,
-        long = "partition",
-        value_name = "P",
-        value_delimiter = ',',
-        allow_negative_numbers = true,
-        value_parser = clap::value_parser!(i32).range(0..)
-    )]
-    pub(crate) partitions: Vec<i32>,
-    /// Reads as a member of this group, which shares the topic's partitions; what was printed is committed, and reading
-    /// goes on there the next time
-    #[arg(short, long, conflicts_with_all = ["exit_at_end", "partitions"])]
-    pub(crate) group: Option<String>,
-    #[command(flatten)]
-    pub(crate) connect: ConnectArguments,
-}
 
 /// Copies messages until there is a reason to end; a signal, or nobody who reads them, is one at any time.
 pub(crate) async fn run(arguments: ConsumeArguments, mut signals: Signals) -> Result<Outcome> {
@@ -96,15 +59,15 @@ async fn consume<'a>(
 /// The way of messages from a reader to the output.
 struct Copy<'a> {
     reader: Reader,
-    /// Where each partition ends, if that is where to end.
-    end: Option<EndOffsets>,
+    /// Where to end in each partition, if anywhere.
+    until: Option<EndOffsets>,
     /// Partitions that end before they begin. That was reported.
-    beyond: Vec<i32>,
+    beyond: Vec<TopicPartition>,
     /// Partitions that are read no further.
-    halted: BTreeSet<i32>,
+    halted: BTreeSet<TopicPartition>,
     /// How many messages are still wanted, if that is limited.
     left: Option<u64>,
-    separator: Option<&'a KeySeparator>,
+    form: Form<'a>,
     output: &'a mut Output,
     lines: Vec<u8>,
     /// Behind what is in `lines`, for a group to commit once it is handed over.
@@ -114,27 +77,23 @@ struct Copy<'a> {
 
 impl<'a> Copy<'a> {
     async fn start(arguments: &'a ConsumeArguments, output: &'a mut Output) -> Result<Self> {
+        let form = Form::of(arguments)?;
         let transport = arguments.connect.connect().await?;
         let config = match &arguments.group {
-            Some(group) => ReaderConfig { group: Some(member(arguments, group)), ..ReaderConfig::default() },
-            None => ReaderConfig {
-                topic: arguments.topic.as_str().into(),
-                partitions: partitions(&arguments.partitions),
-                start_offset: arguments.from,
-                ..ReaderConfig::default()
-            },
+            Some(group) => ReaderConfig { group: Some(member(arguments, group)?), ..ReaderConfig::default() },
+            None => bounds::config(&transport, arguments).await?,
         };
-        let reader = Reader::new(transport, config).await?;
-        let end = if arguments.exit_at_end { Some(reader.end_offsets().await?) } else { None };
-        let beyond = end.as_ref().map_or_else(Vec::new, |end| report_beyond(&reader, end));
+        let reader = Reader::new(transport.clone(), config).await?;
+        let bounds = bounds::find(&transport, &reader, arguments).await?;
+        let beyond = bounds.as_ref().map_or_else(Vec::new, |bounds| report_beyond(&reader, &bounds.end));
         Ok(Self {
             outcome: if beyond.is_empty() { Outcome::Complete } else { Outcome::Incomplete },
             reader,
-            end,
+            until: bounds.map(|bounds| bounds.until),
             beyond,
             halted: BTreeSet::new(),
             left: arguments.count,
-            separator: arguments.key_separator.as_ref(),
+            form,
             output,
             lines: Vec::new(),
             printed: BTreeMap::new(),
@@ -190,30 +149,30 @@ impl<'a> Copy<'a> {
 
     /// The next batch, or `None` where nothing is left to read. Where it has to be waited for, the output is flushed.
     async fn next_batch(&mut self) -> Result<Option<FetchedBatch>> {
-        if let Some(ready) = next_batch(&mut self.reader, self.end.as_ref()).now_or_never() {
+        if let Some(ready) = next_batch(&mut self.reader, self.until.as_ref()).now_or_never() {
             return Ok(ready?);
         }
         if !self.lines.is_empty() {
             self.output.write(mem::take(&mut self.lines)).await?;
         }
         self.commit();
-        Ok(next_batch(&mut self.reader, self.end.as_ref()).await?)
+        Ok(next_batch(&mut self.reader, self.until.as_ref()).await?)
     }
 
     fn is_repeated(&mut self, error: &Error) -> bool {
         let Error::Reader(halt) = error else { return false };
         let final_here = halt.is_halt() && self.reader.config().group.is_none();
-        final_here && halt.context().partition.is_some_and(|partition| !self.halted.insert(partition))
+        final_here && partition(halt).is_some_and(|partition| !self.halted.insert(partition))
     }
 
     /// A partition that can be read no further does not keep others from being read. Who follows a topic waits for
     /// brokers to come back; who wants to see an end does not.
     fn go_on_after(&mut self, error: Error) -> Result<()> {
-        let follows = self.end.is_none() && self.left.is_none();
+        let follows = self.until.is_none() && self.left.is_none();
         match &error {
             Error::Reader(halt) if halt.is_halt() => {
                 self.outcome = Outcome::Incomplete;
-                if !halt.context().partition.is_some_and(|partition| self.beyond.contains(&partition)) {
+                if !partition(halt).is_some_and(|partition| self.beyond.contains(&partition)) {
                     report::error(&error);
                 }
             }
@@ -224,14 +183,15 @@ impl<'a> Copy<'a> {
     }
 
     async fn print(&mut self, batch: &FetchedBatch, decoder: &mut BatchDecoder) -> Result<()> {
-        let end = self.end.as_ref().and_then(|end| end.offset(batch.partition()));
-        let mut next = batch.first_offset();
+        let partition = TopicPartition::new(batch.topic(), batch.partition());
+        let end = self.until.as_ref().and_then(|end| end.offset(&partition));
+        let (mut next, origin) = (batch.first_offset(), origin(batch));
         for record in batch.records(decoder)? {
             let record = record?;
             if self.left == Some(0) || end.is_some_and(|end| record.offset >= end) {
                 break;
             }
-            append_line(&mut self.lines, self.separator, &record);
+            self.form.append(&mut self.lines, origin, &record);
             self.left = self.left.map(|left| left - 1);
             next = record.offset + 1;
             if self.lines.len() >= BLOCK_BYTES {
@@ -264,40 +224,30 @@ async fn next_batch(reader: &mut Reader, end: Option<&EndOffsets>) -> kafka_read
 
 /// Reports the partitions that end before the place where to begin. They need not be read to know that, and as they have
 /// reached their end, perhaps are not.
-fn report_beyond(reader: &Reader, end: &EndOffsets) -> Vec<i32> {
-    let offsets =
-        end.iter().filter_map(|(partition, end)| Some((partition.partition, reader.offset(&partition)?, end)));
-    let beyond = offsets.filter(|(_, offset, end)| offset > end);
-    let report = |(partition, offset, end)| {
-        report::error(&Error::BeyondEnd { topic: reader.config().topic.to_string(), partition, offset, end });
+fn report_beyond(reader: &Reader, end: &EndOffsets) -> Vec<TopicPartition> {
+    let offsets = end.iter().filter_map(|(partition, end)| Some((reader.offset(&partition)?, partition, end)));
+    let beyond = offsets.filter(|(offset, _, end)| offset > end);
+    let report = |(offset, partition, end): (i64, TopicPartition, i64)| {
+        let TopicPartition { topic, partition: index } = partition.clone();
+        report::error(&Error::BeyondEnd { topic: topic.into(), partition: index, offset, end });
         partition
     };
     beyond.map(report).collect()
 }
 
-/// The key and the separator, if they are wanted, the value, a line feed. No value at all is an empty line too.
-fn append_line(lines: &mut Vec<u8>, separator: Option<&KeySeparator>, record: &Record<'_>) {
-    if let Some(separator) = separator {
-        separator.append(record.key, lines);
-    }
-    lines.extend_from_slice(record.value.unwrap_or_default());
-    lines.push(b'\n');
+/// The partition that an error is about.
+fn partition(error: &kafka_reader::Error) -> Option<TopicPartition> {
+    let context = error.context();
+    Some(TopicPartition::new(context.topic.clone()?, context.partition?))
 }
 
-fn member(arguments: &ConsumeArguments, group: &str) -> GroupConfig {
-    GroupConfig {
+fn member(arguments: &ConsumeArguments, group: &str) -> Result<GroupConfig> {
+    Ok(GroupConfig {
         group_id: group.into(),
-        topics: [arguments.topic.as_str()].into(),
-        start_offset: arguments.from,
+        topics: arguments.topic_names(),
+        start_offset: bounds::group_start(arguments)?,
         ..GroupConfig::default()
-    }
-}
-
-fn partitions(wanted: &[i32]) -> Partitions {
-    let mut wanted = wanted.to_vec();
-    wanted.sort_unstable();
-    wanted.dedup();
-    if wanted.is_empty() { Partitions::All } else { Partitions::Several(wanted) }
+    })
 }
 
 /// How long leaving a group may take.
