@@ -3,6 +3,7 @@
 use std::fmt;
 
 use kafka_conn::BrokerId;
+pub use kafka_conn::TopicPartition;
 use smol_str::SmolStr;
 
 /// Something in a cluster that has a name, as errors tell it.
@@ -42,29 +43,6 @@ impl fmt::Display for Resource {
     }
 }
 
-/// A partition of a topic.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TopicPartition {
-    /// The topic's name.
-    pub topic: SmolStr,
-    /// The partition's number, from 0 on.
-    pub partition: i32,
-}
-
-impl TopicPartition {
-    /// Partition `partition` of `topic`.
-    pub fn new(topic: impl Into<SmolStr>, partition: i32) -> Self {
-        Self { topic: topic.into(), partition }
-    }
-}
-
-/// As Kafka writes it: `orders-3`.
-impl fmt::Display for TopicPartition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.topic.escape_debug(), self.partition)
-    }
-}
-
 /// Partitions by topic, each topic once, in the order of first mention.
 pub(crate) fn by_topic<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> Vec<(SmolStr, Vec<i32>)> {
     let mut topics: Vec<(SmolStr, Vec<i32>)> = Vec::new();
@@ -101,7 +79,6 @@ mod tests {
 
     #[test]
     fn a_name_stays_on_its_line() {
-        assert_eq!(TopicPartition::new("orders", 3).to_string(), "orders-3");
         assert_eq!(Resource::Group("a\nb".into()).to_string(), r#"group "a\nb""#);
     }
 }

@@ -83,6 +83,7 @@ mod stats;
 mod task;
 #[cfg(feature = "tls-no-provider")]
 mod tls;
+mod topic_partition;
 mod transport;
 
 #[cfg(feature = "fetch")]
@@ -112,4 +113,5 @@ pub use secret::Secret;
 pub use stats::{ApiStats, FailureStats, Latency, Stats};
 #[cfg(feature = "tls-no-provider")]
 pub use tls::{ClientCertificate, Pem, Roots, Tls, TlsConfig};
+pub use topic_partition::TopicPartition;
 pub use transport::{Transport, TransportConfig};

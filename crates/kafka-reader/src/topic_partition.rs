@@ -1,32 +1,8 @@
-//! A topic and the index of one of its partitions.
+//! How a reader's calls name a partition.
 //!
 //! Sans-IO.
 
-use std::fmt;
-
-use smol_str::SmolStr;
-
-/// A partition of a topic: what groups assign and offsets are committed for. Ordered by topic, then by index.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TopicPartition {
-    /// The topic's name.
-    pub topic: SmolStr,
-    /// The partition's index.
-    pub partition: i32,
-}
-
-impl TopicPartition {
-    /// The partition of that index.
-    pub fn new(topic: impl Into<SmolStr>, partition: i32) -> Self {
-        Self { topic: topic.into(), partition }
-    }
-}
-
-impl fmt::Display for TopicPartition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.topic.escape_debug(), self.partition)
-    }
-}
+pub use kafka_conn::TopicPartition;
 
 /// How calls of a [`Reader`](crate::Reader) name a partition: `reader.offset(3)` where it reads one
 /// [topic](crate::ReaderConfig::topic), `reader.offset(&topic_partition)` also where it reads several, or is in a group.
