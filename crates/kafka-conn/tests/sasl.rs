@@ -134,6 +134,7 @@ async fn a_broker_that_expects_sasl() {
     let text = error.to_string();
     assert!(text.contains("broker broker:9092, Metadata v13: the connection was closed at the first call"), "{text}");
     assert!(text.contains("inferred, is a listener that expects SASL"), "{text}");
+    assert!(text.contains("where it happens once, the broker may have gone down"), "not the only cause: {text}");
 }
 
 /// What a client with SASL is told by a broker that answers so much, and then closes.

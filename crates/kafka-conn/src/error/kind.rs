@@ -152,7 +152,9 @@ pub enum ErrorKind {
         /// The correlation id of the answer.
         actual: i32,
     },
-    /// This client began with TLS, and what answered is something else.
+    /// This client began with TLS, and what answered is something else. Real brokers do not answer TLS on a port
+    /// without: they take it for a request that is too large, and close
+    /// ([`ClosedDuring`](Self::ClosedDuring) the TLS handshake), as a TLS port may do for reasons of its own.
     #[error("what answered is not TLS, this connection is")]
     PlainOnTls,
     /// Nothing listens there.
@@ -166,8 +168,8 @@ pub enum ErrorKind {
         /// The most that a frame holds, in bytes.
         limit: u64,
     },
-    /// The broker closed the connection at the first call, and SASL is not configured. That this is the cause is
-    /// inferred: such a broker gives no answer.
+    /// The broker closed the connection at the first call, and SASL is not configured. That it expects SASL is inferred:
+    /// it gives no answer then, nor does a broker that goes down at that moment. Trying again tells the one from the other.
     #[error("the connection was closed at the first call after version negotiation")]
     SaslExpected,
     /// The listener does without SASL, and it is configured here.
@@ -190,7 +192,9 @@ pub enum ErrorKind {
     /// TLS failed, for another reason than those with kinds of their own; the source says which.
     #[error("TLS failed")]
     Tls,
-    /// The broker speaks TLS on this port, and this client was told not to.
+    /// The broker speaks TLS on this port, and this client was told not to. It is known by the broker's alert; where the
+    /// broker closes without one, or the network drops it, that is [`ClosedDuring`](Self::ClosedDuring) version
+    /// negotiation.
     #[error("the broker answered with TLS, this connection is plain text")]
     TlsOnPlain,
     /// The broker's certificate is from nobody that is trusted here.
@@ -263,8 +267,9 @@ impl ErrorKind {
             Self::PlainOnTls => "do without TLS, or use the listener's TLS port",
             Self::Refused => "check host and port, and that the broker is up",
             Self::SaslExpected => {
-                "the likely cause, inferred, is a listener that expects SASL (SASL_PLAINTEXT or SASL_SSL), which is not \
-                 configured here; configure SASL or use another listener"
+                "the broker gave no reason; where it happens each time, the likely cause, inferred, is a listener that \
+                 expects SASL (SASL_PLAINTEXT or SASL_SSL), which is not configured here: configure SASL or use another \
+                 listener; where it happens once, the broker may have gone down just then"
             }
             Self::SaslNotEnabled => "do without SASL, or use the listener's SASL port",
             Self::ShortBuffer { .. } => "read it into a larger one",
