@@ -150,6 +150,11 @@ impl Cluster {
         self.shared.with(|core, now| core.move_coordinator(now, group, broker));
     }
 
+    /// Makes a broker coordinate a transactional id.
+    pub fn move_coordinator_of_transactions(&self, transactional_id: &str, broker: i32) {
+        self.shared.with(|core, now| core.move_coordinator_of_transactions(now, transactional_id, broker));
+    }
+
     /// Appends a record batch as it is, transactional and control ones too, and returns its base offset; `None` where
     /// there is no such partition, or it is no batch of format 2.
     pub fn append(&self, topic: &str, partition: i32, batch: Bytes) -> Option<i64> {

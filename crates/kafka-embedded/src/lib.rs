@@ -23,7 +23,7 @@
 //! ```
 //!
 //! This crate never writes anything to a disk, and is never for production. What clients can make it hold is bounded
-//! ([`core::Limits`]). Transactions are not served.
+//! ([`core::Limits`]).
 // No request may panic: what may is not written here.
 #![cfg_attr(
     not(test),
@@ -45,6 +45,7 @@ mod sasl;
 mod shell;
 mod state;
 mod tasks;
+mod transaction;
 
 pub use builder::{AutoCreate, ClusterBuilder, StartError};
 pub use cluster::Cluster;

@@ -313,6 +313,8 @@ fn limits() -> Limits {
         max_member_bytes: 1 << 10,
         max_group_offsets: 6,
         max_group_bytes: 8 << 10,
+        max_transactional_ids: 3,
+        max_transaction_parts: 6,
         max_requests_logged: 20,
         max_request_bytes_logged: 32 << 10,
         max_clients_counted: 3,

@@ -16,7 +16,7 @@ use kafka_protocol::messages::produce::{PartitionProduceData, ProduceRequest, To
 use kafka_protocol::records::{BatchBuilder, BatchOptions, Compressor, Producer};
 use kafka_protocol::{ApiKey, ErrorCode, Request};
 
-use super::{Failure, Scenario, Skipped, Target, check, scenario};
+use super::{Failure, Scenario, Target, check, scenario};
 
 pub(super) fn scenarios() -> Vec<(String, Scenario)> {
     let codecs = Compression::ALL.into_iter().map(|codec| {
@@ -170,9 +170,6 @@ async fn large(target: &Target) -> Result<(), Failure> {
 
 /// A transaction that is aborted between two that are committed, with the requests of the protocol.
 async fn committed(target: &Target) -> Result<(), Failure> {
-    if target.is_embedded() {
-        return Err(Skipped("transactions").into());
-    }
     let transport = target.transport().await?;
     let topic = target.new_topic(&transport, "committed", 1).await?;
     let id = target.topic_name("transaction");

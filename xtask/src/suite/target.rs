@@ -169,7 +169,7 @@ impl Target {
         seed: u64,
         rules: Vec<Rule>,
     ) -> Result<(Proxy, Transport), Failure> {
-        let (doors, brokers) = self.doors()?;
+        let Proxied { doors, brokers } = self.proxied()?;
         let proxy = doors.serve(&brokers, seed)?;
         let bootstrap = BrokerAddress::parse_list(&comma_separated(&doors.addresses()))?;
         let dialer = Dialer { timeout: DIAL_LIMIT, ..Dialer::default() };
@@ -185,19 +185,18 @@ impl Target {
             return self.transport().await;
         };
         // They have one listener, which tells everybody of the proxy.
-        let (doors, brokers) = self.doors()?;
+        let Proxied { doors, brokers } = self.proxied()?;
         let real = doors.addresses().into_iter().zip(brokers.into_iter().map(|(_, address)| address)).collect();
         let dialer = Dialer { connector: Arc::new(Past { real, tcp: TcpConnector::default() }), ..Dialer::default() };
         let bootstrap = BrokerAddress::parse_list(&embedded.address(listeners::PROXIED).unwrap_or_default())?;
         Ok(Transport::connect(TransportConfig { bootstrap, dialer, ..TransportConfig::default() }).await?)
     }
 
-    /// The doors of the proxy, and the brokers behind them.
-    fn doors(&self) -> Result<(&Doors, Vec<(i32, SocketAddr)>), Failure> {
+    fn proxied(&self) -> Result<Proxied<'_>, Failure> {
         match &self.0.own {
             Own::Nothing => Err(Skipped("brokers that advertise our proxy").into()),
-            Own::Kafka { cluster, doors } => Ok((doors, cluster.addresses(listeners::PROXIED))),
-            Own::Embedded(embedded) => Ok((&embedded.doors, embedded.behind_proxy())),
+            Own::Kafka { cluster, doors } => Ok(Proxied { doors, brokers: cluster.addresses(listeners::PROXIED) }),
+            Own::Embedded(embedded) => Ok(Proxied { doors: &embedded.doors, brokers: embedded.behind_proxy() }),
         }
     }
 
@@ -252,6 +251,12 @@ impl Target {
         };
         Ok(tokio::task::spawn_blocking(run).await??)
     }
+}
+
+/// The doors of the proxy, and the brokers behind them.
+struct Proxied<'a> {
+    doors: &'a Doors,
+    brokers: Vec<(i32, SocketAddr)>,
 }
 
 /// Connects to brokers themselves where their doors are named.

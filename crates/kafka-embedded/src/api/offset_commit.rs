@@ -9,13 +9,20 @@ use kafka_protocol::messages::offset_commit::{
 };
 use smol_str::SmolStr;
 
-use crate::api::group;
+use crate::api::group::{self, Committer};
 use crate::core::{Call, Reply};
-use crate::group::{Committed, GroupState};
+use crate::group::Committed;
 use crate::state::State;
 
 pub(crate) fn handle(state: &mut State, call: &mut Call, request: OffsetCommitRequest) -> Reply {
-    let allowed = check(state, call, &request);
+    let committer = Committer {
+        group_id: &request.group_id,
+        member_id: &request.member_id,
+        instance_id: request.group_instance_id.as_deref(),
+        generation: request.generation_id_or_member_epoch,
+        in_transaction: false,
+    };
+    let allowed = committer.check(state, call);
     let mut response = OffsetCommitResponse::default();
     let mut commits = Vec::new();
     for topic in request.topics {
@@ -50,39 +57,6 @@ struct Commit {
     place: (usize, usize),
 }
 
-/// Whether who asks may commit: a member of this generation, or anybody where the group has no members.
-fn check(state: &mut State, call: &Call, request: &OffsetCommitRequest) -> Result<(), ErrorCode> {
-    group::is_coordinator(state, call, &request.group_id)?;
-    if request.group_id.is_empty() {
-        return Err(ErrorCode::INVALID_GROUP_ID);
-    }
-    let (now, generation) = (state.now, request.generation_id_or_member_epoch);
-    if state.groups.get(&request.group_id).is_none() {
-        // Nobody's member commits for itself; whoever says it is one, was, long ago.
-        if generation >= 0 {
-            return Err(ErrorCode::ILLEGAL_GENERATION);
-        }
-        return state.groups.create(&request.group_id, &state.config.limits);
-    }
-    let checked = state.groups.change(&request.group_id, |group| {
-        if generation < 0 && group.state() == GroupState::Empty {
-            return Ok(());
-        }
-        if generation >= 0 || !request.member_id.is_empty() || request.group_instance_id.is_some() {
-            group.check_member(&request.member_id, request.group_instance_id.as_deref(), generation)?;
-        } else {
-            return Err(ErrorCode::UNKNOWN_MEMBER_ID);
-        }
-        if group.state() == GroupState::CompletingRebalance {
-            return Err(ErrorCode::REBALANCE_IN_PROGRESS);
-        }
-        // It counts as a heartbeat, but is not refused while others join: so members commit before they do.
-        let _rebalancing = group.heartbeat(now, &request.member_id);
-        Ok(())
-    });
-    checked.unwrap_or(Err(ErrorCode::UNKNOWN_MEMBER_ID))
-}
-
 /// What is to be committed for a partition, if it may be.
 fn committed(
     state: &State,
@@ -93,13 +67,21 @@ fn committed(
     if let Some(code) = call.injected(topic, partition.partition_index) {
         return Err(code);
     }
-    state.partition(topic, partition.partition_index).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-    let metadata = partition.committed_metadata.unwrap_or_default();
-    if metadata.len() > MAX_METADATA {
-        return Err(ErrorCode::OFFSET_METADATA_TOO_LARGE);
-    }
+    let metadata = checked_metadata(state, topic, partition.partition_index, partition.committed_metadata)?;
     let (offset, leader_epoch) = (partition.committed_offset, partition.committed_leader_epoch);
     Ok(Committed { offset, leader_epoch, metadata })
+}
+
+/// What is to be remembered with an offset, if the partition is there and it is not too long.
+pub(crate) fn checked_metadata(
+    state: &State,
+    topic: &str,
+    partition: i32,
+    metadata: Option<SmolStr>,
+) -> Result<SmolStr, ErrorCode> {
+    state.partition(topic, partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    let metadata = metadata.unwrap_or_default();
+    if metadata.len() > MAX_METADATA { Err(ErrorCode::OFFSET_METADATA_TOO_LARGE) } else { Ok(metadata) }
 }
 
 /// Commits as many as there is room for; the others are refused in the response.

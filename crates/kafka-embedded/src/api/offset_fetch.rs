@@ -20,7 +20,8 @@ pub(crate) fn handle(state: &mut State, call: &mut Call, request: OffsetFetchReq
     if call.version >= 8 {
         // Each once: a few bytes would ask for all that a group has, again and again.
         let groups = unique(request.groups, |group| group.group_id.clone());
-        let groups = groups.into_iter().map(|group| fetch(state, call, group)).collect();
+        let stable = request.require_stable;
+        let groups = groups.into_iter().map(|group| fetch(state, call, group, stable)).collect();
         return OffsetFetchResponse { groups, ..Default::default() }.into();
     }
     let topics = request.topics.map(|topics| {
@@ -32,7 +33,7 @@ pub(crate) fn handle(state: &mut State, call: &mut Call, request: OffsetFetchReq
         modern.collect()
     });
     let group = OffsetFetchRequestGroup { group_id: request.group_id, topics, ..Default::default() };
-    let fetched = fetch(state, call, group);
+    let fetched = fetch(state, call, group, request.require_stable);
     let topics = fetched.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.into_iter().map(|partition| OffsetFetchResponsePartition {
             partition_index: partition.partition_index,
@@ -47,7 +48,7 @@ pub(crate) fn handle(state: &mut State, call: &mut Call, request: OffsetFetchReq
     OffsetFetchResponse { topics: topics.collect(), error_code: fetched.error_code, ..Default::default() }.into()
 }
 
-fn fetch(state: &State, call: &mut Call, asked: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+fn fetch(state: &State, call: &mut Call, asked: OffsetFetchRequestGroup, stable: bool) -> OffsetFetchResponseGroup {
     let by_id = call.version >= 10;
     let refused = group::check(state, call, &asked.group_id).err();
     let mut response = OffsetFetchResponseGroup { group_id: asked.group_id.clone(), ..Default::default() };
@@ -60,7 +61,13 @@ fn fetch(state: &State, call: &mut Call, asked: OffsetFetchRequestGroup) -> Offs
         let name = if by_id { state.name_of(topic.topic_id) } else { Some(topic.name.clone()) };
         let code = refused.or_else(|| name.is_none().then_some(ErrorCode::UNKNOWN_TOPIC_ID));
         let name = name.unwrap_or_default();
-        let partition = |index| partition(state, &asked.group_id, &name, index, code.unwrap_or(ErrorCode::NONE));
+        let group = state.groups.get(&asked.group_id).filter(|_| stable);
+        let partition = |index| {
+            // What a transaction decides is not to be gone by (KIP-447).
+            let undecided = group.is_some_and(|group| group.offsets.is_held(&name, index));
+            let code = code.or_else(|| undecided.then_some(ErrorCode::UNSTABLE_OFFSET_COMMIT));
+            partition(state, &asked.group_id, &name, index, code.unwrap_or(ErrorCode::NONE))
+        };
         let partitions = topic.partition_indexes.into_iter().map(partition).collect();
         let (name, topic_id) = (topic.name, topic.topic_id);
         response.topics.push(OffsetFetchResponseTopics { name, topic_id, partitions, ..Default::default() });

@@ -14,7 +14,7 @@ use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::produce::{
     LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
 };
-use kafka_protocol::records::{Batch, Compression, RecordBatch};
+use kafka_protocol::records::{Batch, Compression, Producer, RecordBatch};
 use smol_str::SmolStr;
 
 use crate::core::{Call, KafkaVersion, Reply, Wait};
@@ -26,6 +26,7 @@ pub(crate) fn handle(state: &mut State, call: &mut Call, request: ProduceRequest
     if call.version < 3 {
         return Reply::Close;
     }
+    let transactional_id = request.transactional_id;
     let mut response = ProduceResponse::default();
     let mut awaited = Vec::new();
     for (at_topic, data) in request.topic_data.into_iter().enumerate() {
@@ -37,7 +38,10 @@ pub(crate) fn handle(state: &mut State, call: &mut Call, request: ProduceRequest
             let appended = match (&name, request.acks) {
                 (_, acks) if !(-1..=1).contains(&acks) => Err(refused(ErrorCode::INVALID_REQUIRED_ACKS)),
                 (None, _) => Err(refused(ErrorCode::UNKNOWN_TOPIC_ID)),
-                (Some(name), acks) => append(state, call, name, index, partition.records, acks),
+                (Some(name), acks) => {
+                    let to = Destination { topic: name, index, acks, transactional_id: transactional_id.as_ref() };
+                    append(state, call, to, partition.records)
+                }
             };
             if let (Ok(Appended { end, .. }), Some(name), -1) = (&appended, &name, request.acks) {
                 awaited.push(Awaited { topic: name.clone(), index, end: *end, place });
@@ -74,14 +78,22 @@ fn refused(code: ErrorCode) -> Refusal {
     Refusal::Code(code, code.text().to_owned())
 }
 
+/// Where a batch is to go, and how.
+#[derive(Clone, Copy)]
+struct Destination<'a> {
+    topic: &'a SmolStr,
+    index: i32,
+    acks: i16,
+    transactional_id: Option<&'a SmolStr>,
+}
+
 fn append(
     state: &mut State,
     call: &mut Call,
-    topic: &SmolStr,
-    index: i32,
+    to: Destination<'_>,
     records: Option<Bytes>,
-    acks: i16,
 ) -> Result<Appended, Refusal> {
+    let Destination { topic, index, acks, .. } = to;
     if let Some(code) = call.injected(topic, index) {
         return Err(refused(code));
     }
@@ -91,6 +103,7 @@ fn append(
         return Err(refused(ErrorCode::NOT_ENOUGH_REPLICAS));
     }
     let batch = read(state, call, records.unwrap_or_default(), &rules)?;
+    check_transaction(state, to, &batch)?;
     let log_append_time = rules.log_append_time;
     let room = state.take_room(batch.size_in_bytes());
     let leading = state.partition_mut(topic, index).ok_or_else(|| refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))?;
@@ -109,6 +122,20 @@ fn append(
     state.replicate(topic, index);
     retain(state, topic, index);
     Ok(Appended { base, end, log_append_time: log_append_time.unwrap_or(-1) })
+}
+
+/// Whether a batch fits the transaction that its producer has open, if any.
+fn check_transaction(state: &State, to: Destination<'_>, batch: &RecordBatch) -> Result<(), Refusal> {
+    let Destination { topic, index, transactional_id, .. } = to;
+    let Producer { producer_id, producer_epoch, .. } = batch.producer();
+    if batch.is_transactional() {
+        let id = transactional_id.ok_or_else(|| refused(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED))?;
+        let checked = state.transactions.check_write(id, producer_id, producer_epoch, topic, index);
+        return checked.map_err(refused);
+    }
+    let log = state.partition(topic, index).and_then(|partition| partition.leader_log());
+    let open = log.is_some_and(|log| log.transactions().open_since(producer_id).is_some());
+    if open { Err(refused(ErrorCode::INVALID_TXN_STATE)) } else { Ok(()) }
 }
 
 /// What a topic's configuration wants of batches.
@@ -149,10 +176,6 @@ fn read(state: &mut State, call: &Call, records: Bytes, rules: &Rules) -> Result
     if batch.size_in_bytes() > rules.max_bytes {
         let text = format!("the record batch has {} bytes, the topic takes {}", batch.size_in_bytes(), rules.max_bytes);
         return Err(Refusal::Code(ErrorCode::MESSAGE_TOO_LARGE, text));
-    }
-    // No transaction can be open: their APIs are not served.
-    if batch.is_transactional() {
-        return Err(refused(ErrorCode::INVALID_TXN_STATE));
     }
     validate(&batch, &mut state.decoder, rules.times, rules.keys_required)?;
     Ok(batch)

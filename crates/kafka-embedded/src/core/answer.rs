@@ -6,6 +6,9 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use kafka_protocol::messages::add_offsets_to_txn::AddOffsetsToTxnResponse;
+use kafka_protocol::messages::add_partitions_to_txn::AddPartitionsToTxnResponse;
+use kafka_protocol::messages::alter_partition_reassignments::AlterPartitionReassignmentsResponse;
 use kafka_protocol::messages::api_versions::ApiVersionsResponse;
 use kafka_protocol::messages::create_partitions::CreatePartitionsResponse;
 use kafka_protocol::messages::create_topics::CreateTopicsResponse;
@@ -15,6 +18,10 @@ use kafka_protocol::messages::delete_topics::DeleteTopicsResponse;
 use kafka_protocol::messages::describe_cluster::DescribeClusterResponse;
 use kafka_protocol::messages::describe_configs::DescribeConfigsResponse;
 use kafka_protocol::messages::describe_groups::DescribeGroupsResponse;
+use kafka_protocol::messages::describe_producers::DescribeProducersResponse;
+use kafka_protocol::messages::describe_transactions::DescribeTransactionsResponse;
+use kafka_protocol::messages::elect_leaders::ElectLeadersResponse;
+use kafka_protocol::messages::end_txn::EndTxnResponse;
 use kafka_protocol::messages::fetch::FetchResponse;
 use kafka_protocol::messages::find_coordinator::FindCoordinatorResponse;
 use kafka_protocol::messages::heartbeat::HeartbeatResponse;
@@ -24,6 +31,8 @@ use kafka_protocol::messages::join_group::JoinGroupResponse;
 use kafka_protocol::messages::leave_group::LeaveGroupResponse;
 use kafka_protocol::messages::list_groups::ListGroupsResponse;
 use kafka_protocol::messages::list_offsets::ListOffsetsResponse;
+use kafka_protocol::messages::list_partition_reassignments::ListPartitionReassignmentsResponse;
+use kafka_protocol::messages::list_transactions::ListTransactionsResponse;
 use kafka_protocol::messages::metadata::MetadataResponse;
 use kafka_protocol::messages::offset_commit::OffsetCommitResponse;
 use kafka_protocol::messages::offset_delete::OffsetDeleteResponse;
@@ -33,6 +42,8 @@ use kafka_protocol::messages::produce::ProduceResponse;
 use kafka_protocol::messages::sasl_authenticate::SaslAuthenticateResponse;
 use kafka_protocol::messages::sasl_handshake::SaslHandshakeResponse;
 use kafka_protocol::messages::sync_group::SyncGroupResponse;
+use kafka_protocol::messages::txn_offset_commit::TxnOffsetCommitResponse;
+use kafka_protocol::messages::write_txn_markers::WriteTxnMarkersResponse;
 use kafka_protocol::{AnyMessage, EncodeError, Message};
 
 use crate::core::Call;
@@ -87,6 +98,9 @@ macro_rules! answers {
 }
 
 answers!(
+    AddOffsetsToTxnResponse,
+    AddPartitionsToTxnResponse,
+    AlterPartitionReassignmentsResponse,
     ApiVersionsResponse,
     CreatePartitionsResponse,
     CreateTopicsResponse,
@@ -96,6 +110,10 @@ answers!(
     DescribeClusterResponse,
     DescribeConfigsResponse,
     DescribeGroupsResponse,
+    DescribeProducersResponse,
+    DescribeTransactionsResponse,
+    ElectLeadersResponse,
+    EndTxnResponse,
     FetchResponse,
     FindCoordinatorResponse,
     HeartbeatResponse,
@@ -105,6 +123,8 @@ answers!(
     LeaveGroupResponse,
     ListGroupsResponse,
     ListOffsetsResponse,
+    ListPartitionReassignmentsResponse,
+    ListTransactionsResponse,
     MetadataResponse,
     OffsetCommitResponse,
     OffsetDeleteResponse,
@@ -112,6 +132,7 @@ answers!(
     OffsetForLeaderEpochResponse,
     ProduceResponse,
     SyncGroupResponse,
+    TxnOffsetCommitResponse,
 );
 
 macro_rules! unthrottled_answers {
@@ -126,7 +147,7 @@ macro_rules! unthrottled_answers {
     )*};
 }
 
-unthrottled_answers!(SaslAuthenticateResponse, SaslHandshakeResponse);
+unthrottled_answers!(SaslAuthenticateResponse, SaslHandshakeResponse, WriteTxnMarkersResponse);
 
 /// What a hook answers.
 #[derive(Debug)]

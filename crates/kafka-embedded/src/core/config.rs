@@ -128,6 +128,10 @@ pub struct Limits {
     /// Beyond it nobody joins (`GROUP_MAX_SIZE_REACHED`), no assignment is stored (`UNKNOWN_SERVER_ERROR`, and all join
     /// again), and nothing new is committed (`INVALID_COMMIT_OFFSET_SIZE`).
     pub max_group_bytes: usize,
+    /// Transactional ids. Default 10,000. One that has nothing open makes room; else one more is a `POLICY_VIOLATION`.
+    pub max_transactional_ids: usize,
+    /// Partitions and groups of all open transactions together. Default 100,000. One more is a `POLICY_VIOLATION`.
+    pub max_transaction_parts: usize,
     /// Requests that the log remembers; older ones are still counted. Default 10,000.
     pub max_requests_logged: usize,
     /// Bytes of requests (bodies, and clients' names) that the log remembers. Default 16 MiB.
@@ -156,6 +160,8 @@ impl Default for Limits {
             max_member_bytes: 4 << 20,
             max_group_offsets: 100_000,
             max_group_bytes: 256 << 20,
+            max_transactional_ids: 10_000,
+            max_transaction_parts: 100_000,
             max_requests_logged: 10_000,
             max_request_bytes_logged: 16 << 20,
             max_clients_counted: 1_000,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use kafka_protocol::records::Batch;
 use smol_str::SmolStr;
 
+use crate::api::transaction::TRANSACTION;
 use crate::core::{ConnectionId, Core};
 use crate::fault::{Fault, FaultId, Hook};
 use crate::log::{StoredBatch, only_batch};
@@ -101,6 +102,14 @@ impl Core {
     pub fn move_coordinator(&mut self, now: Instant, group: &str, broker: i32) {
         self.advance(now);
         self.state.coordinators.insert((0, SmolStr::new(group)), broker);
+        self.state.changed = true;
+        self.settle();
+    }
+
+    /// Makes a broker coordinate a transactional id.
+    pub fn move_coordinator_of_transactions(&mut self, now: Instant, transactional_id: &str, broker: i32) {
+        self.advance(now);
+        self.state.coordinators.insert((TRANSACTION, SmolStr::new(transactional_id)), broker);
         self.state.changed = true;
         self.settle();
     }

@@ -34,6 +34,9 @@ pub(super) fn handle(state: &mut State, call: &mut Call, body: Bytes) -> Reply {
         };
     }
     match call.api {
+        ApiKey::ADD_OFFSETS_TO_TXN => with(state, call, body, api::add_offsets_to_txn::handle),
+        ApiKey::ADD_PARTITIONS_TO_TXN => with(state, call, body, api::add_partitions_to_txn::handle),
+        ApiKey::ALTER_PARTITION_REASSIGNMENTS => with(state, call, body, api::alter_partition_reassignments::handle),
         ApiKey::API_VERSIONS => with(state, call, body, api::api_versions::handle),
         ApiKey::CREATE_PARTITIONS => with(state, call, body, api::create_partitions::handle),
         ApiKey::CREATE_TOPICS => with(state, call, body, api::create_topics::handle),
@@ -43,6 +46,10 @@ pub(super) fn handle(state: &mut State, call: &mut Call, body: Bytes) -> Reply {
         ApiKey::DESCRIBE_CLUSTER => with(state, call, body, api::describe_cluster::handle),
         ApiKey::DESCRIBE_CONFIGS => with(state, call, body, api::describe_configs::handle),
         ApiKey::DESCRIBE_GROUPS => with(state, call, body, api::describe_groups::handle),
+        ApiKey::DESCRIBE_PRODUCERS => with(state, call, body, api::describe_producers::handle),
+        ApiKey::DESCRIBE_TRANSACTIONS => with(state, call, body, api::describe_transactions::handle),
+        ApiKey::ELECT_LEADERS => with(state, call, body, api::elect_leaders::handle),
+        ApiKey::END_TXN => with(state, call, body, api::end_txn::handle),
         ApiKey::FETCH => with(state, call, body, api::fetch::handle),
         ApiKey::FIND_COORDINATOR => with(state, call, body, api::find_coordinator::handle),
         ApiKey::HEARTBEAT => with(state, call, body, api::heartbeat::handle),
@@ -52,6 +59,8 @@ pub(super) fn handle(state: &mut State, call: &mut Call, body: Bytes) -> Reply {
         ApiKey::LEAVE_GROUP => with(state, call, body, api::leave_group::handle),
         ApiKey::LIST_GROUPS => with(state, call, body, api::list_groups::handle),
         ApiKey::LIST_OFFSETS => with(state, call, body, api::list_offsets::handle),
+        ApiKey::LIST_PARTITION_REASSIGNMENTS => with(state, call, body, api::list_partition_reassignments::handle),
+        ApiKey::LIST_TRANSACTIONS => with(state, call, body, api::list_transactions::handle),
         ApiKey::METADATA => with(state, call, body, api::metadata::handle),
         ApiKey::OFFSET_COMMIT => with(state, call, body, api::offset_commit::handle),
         ApiKey::OFFSET_DELETE => with(state, call, body, api::offset_delete::handle),
@@ -59,6 +68,8 @@ pub(super) fn handle(state: &mut State, call: &mut Call, body: Bytes) -> Reply {
         ApiKey::OFFSET_FOR_LEADER_EPOCH => with(state, call, body, api::offset_for_leader_epoch::handle),
         ApiKey::PRODUCE => with(state, call, body, api::produce::handle),
         ApiKey::SYNC_GROUP => with(state, call, body, api::sync_group::handle),
+        ApiKey::TXN_OFFSET_COMMIT => with(state, call, body, api::txn_offset_commit::handle),
+        ApiKey::WRITE_TXN_MARKERS => with(state, call, body, api::write_txn_markers::handle),
         _ => Reply::Close,
     }
 }

@@ -116,13 +116,29 @@ const TABLE: &[(ApiKey, [(i16, i16); 6])] = &[
     (ApiKey::DELETE_RECORDS,            [(0, 1),  (0, 2),  (0, 2),  (0, 2),  (0, 2),  (0, 2)]),
     (ApiKey::INIT_PRODUCER_ID,          [(0, 1),  (0, 5),  (0, 5),  (0, 5),  (0, 5),  (0, 5)]),
     (ApiKey::OFFSET_FOR_LEADER_EPOCH,   [(0, 2),  (0, 4),  (2, 4),  (2, 4),  (2, 4),  (2, 4)]),
+    // Versions 4 and 5 are for brokers.
+    (ApiKey::ADD_PARTITIONS_TO_TXN,     [(0, 1),  (0, 3),  (0, 3),  (0, 3),  (0, 3),  (0, 3)]),
+    (ApiKey::ADD_OFFSETS_TO_TXN,        [(0, 1),  (0, 4),  (0, 4),  (0, 4),  (0, 4),  (0, 4)]),
+    // Without version 5 of these two, transactions are those of before KIP-890, in which epochs last.
+    (ApiKey::END_TXN,                   [(0, 1),  (0, 4),  (0, 4),  (0, 4),  (0, 4),  (0, 4)]),
+    (ApiKey::WRITE_TXN_MARKERS,         [(0, 0),  (0, 1),  (1, 1),  (1, 1),  (1, 2),  (1, 2)]),
+    (ApiKey::TXN_OFFSET_COMMIT,         [(0, 2),  (0, 4),  (0, 4),  (0, 4),  (0, 4),  (0, 4)]),
     (ApiKey::DESCRIBE_CONFIGS,          [(0, 2),  (0, 4),  (1, 4),  (1, 4),  (1, 4),  (1, 4)]),
     (ApiKey::SASL_AUTHENTICATE,         [(0, 0),  (0, 2),  (0, 2),  (0, 2),  (0, 2),  (0, 2)]),
     (ApiKey::CREATE_PARTITIONS,         [(0, 1),  (0, 3),  (0, 3),  (0, 3),  (0, 3),  (0, 3)]),
     (ApiKey::DELETE_GROUPS,             [(0, 1),  (0, 2),  (0, 2),  (0, 2),  (0, 2),  (0, 2)]),
+    (ApiKey::ELECT_LEADERS,             [(0, -1), (0, 2),  (0, 2),  (0, 2),  (0, 2),  (0, 2)]),
     (ApiKey::INCREMENTAL_ALTER_CONFIGS, [(0, -1), (0, 1),  (0, 1),  (0, 1),  (0, 1),  (0, 1)]),
+    (ApiKey::ALTER_PARTITION_REASSIGNMENTS,
+                                        [(0, -1), (0, 0),  (0, 0),  (0, 1),  (0, 1),  (0, 1)]),
+    (ApiKey::LIST_PARTITION_REASSIGNMENTS,
+                                        [(0, -1), (0, 0),  (0, 0),  (0, 0),  (0, 0),  (0, 0)]),
     (ApiKey::OFFSET_DELETE,             [(0, -1), (0, 0),  (0, 0),  (0, 0),  (0, 0),  (0, 0)]),
     (ApiKey::DESCRIBE_CLUSTER,          [(0, -1), (0, 1),  (0, 2),  (0, 2),  (0, 2),  (0, 2)]),
+    (ApiKey::DESCRIBE_PRODUCERS,        [(0, -1), (0, 0),  (0, 0),  (0, 0),  (0, 0),  (0, 0)]),
+    (ApiKey::DESCRIBE_TRANSACTIONS,     [(0, -1), (0, 0),  (0, 0),  (0, 0),  (0, 0),  (0, 0)]),
+    // Version 2 has a pattern in the syntax of RE2.
+    (ApiKey::LIST_TRANSACTIONS,         [(0, -1), (0, 1),  (0, 1),  (0, 1),  (0, 1),  (0, 1)]),
 ];
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use smol_str::SmolStr;
 #[derive(Debug, Default)]
 pub(crate) struct Offsets {
     committed: BTreeMap<(SmolStr, i32), Committed>,
+    /// What open transactions are to commit, by their producers' ids.
+    held: BTreeMap<i64, BTreeMap<(SmolStr, i32), Committed>>,
     bytes: usize,
 }
 
@@ -46,6 +48,46 @@ impl Offsets {
         fits
     }
 
+    /// Keeps an offset until a producer's transaction ends; whether there was room, as for [`commit`](Self::commit).
+    pub(crate) fn hold(
+        &mut self,
+        producer_id: i64,
+        topic: &SmolStr,
+        partition: i32,
+        committed: Committed,
+        max: usize,
+        room: usize,
+    ) -> bool {
+        let count = self.committed.len() + self.held.values().map(BTreeMap::len).sum::<usize>();
+        let held = self.held.entry(producer_id).or_default();
+        let key = (topic.clone(), partition);
+        let size = size(topic, &committed);
+        let old = held.get(&key).map(|old| self::size(topic, old));
+        let fits = (old.is_some() || count < max) && size <= old.unwrap_or(0).saturating_add(room);
+        if fits {
+            held.insert(key, committed);
+            self.bytes = self.bytes - old.unwrap_or(0) + size;
+        }
+        fits
+    }
+
+    /// Whether an open transaction is to commit an offset of a partition.
+    pub(crate) fn is_held(&self, topic: &str, partition: i32) -> bool {
+        let key = (SmolStr::new(topic), partition);
+        self.held.values().any(|held| held.contains_key(&key))
+    }
+
+    /// A producer's transaction has ended: what it held is committed, or dropped.
+    pub(crate) fn end(&mut self, producer_id: i64, commits: bool) {
+        for ((topic, partition), committed) in self.held.remove(&producer_id).unwrap_or_default() {
+            self.bytes -= size(&topic, &committed);
+            if commits {
+                // There was room for it.
+                self.commit(&topic, partition, committed, usize::MAX, usize::MAX);
+            }
+        }
+    }
+
     pub(crate) fn delete(&mut self, topic: &str, partition: i32) {
         let deleted = self.committed.remove(&(SmolStr::new(topic), partition));
         self.bytes -= deleted.map_or(0, |committed| size(topic, &committed));
@@ -56,7 +98,15 @@ impl Offsets {
         let of_topic = (SmolStr::new(topic), i32::MIN)..=(SmolStr::new(topic), i32::MAX);
         let partitions: Vec<i32> = self.committed.range(of_topic).map(|((_, partition), _)| *partition).collect();
         partitions.iter().for_each(|partition| self.delete(topic, *partition));
-        !partitions.is_empty()
+        let mut dropped = 0;
+        for held in self.held.values_mut() {
+            held.retain(|(name, _), committed| {
+                dropped += if name == topic { size(name, committed) } else { 0 };
+                name != topic
+            });
+        }
+        self.bytes -= dropped;
+        dropped > 0 || !partitions.is_empty()
     }
 
     /// About the bytes that they take.
@@ -65,7 +115,7 @@ impl Offsets {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.committed.is_empty()
+        self.committed.is_empty() && self.held.values().all(BTreeMap::is_empty)
     }
 
     /// The partitions that something is committed for, by topic.

@@ -3,7 +3,9 @@
 //! Sans-IO.
 
 use bytes::Bytes;
-use kafka_protocol::records::{BatchDecoder, Producer, RecordBatch, stamp_log_append_time, stamp_offset};
+use kafka_protocol::records::{
+    BatchDecoder, ControlRecord, Producer, RecordBatch, stamp_log_append_time, stamp_offset,
+};
 use kafka_protocol::{DecodeError, DecodeErrorKind, ErrorCode};
 
 /// A batch in a log. Its bytes are shared by the replicas.
@@ -18,6 +20,8 @@ pub(crate) struct StoredBatch {
     pub(crate) last_sequence: i32,
     pub(crate) transactional: bool,
     pub(crate) control: bool,
+    /// What a control batch says.
+    pub(crate) marker: Option<ControlRecord>,
 }
 
 impl StoredBatch {
@@ -37,6 +41,7 @@ impl StoredBatch {
         let decode = |error| Refusal::Decode(Box::new(error));
         let (producer, last_sequence) = (batch.producer(), batch.last_sequence());
         let (transactional, control) = (batch.is_transactional(), batch.is_control());
+        let marker = if control { marker(&batch) } else { None };
         let mut max_timestamp = batch.max_timestamp();
         // A copy of its own: what came is a slice of a frame that would stay with it.
         let mut bytes = Bytes::copy_from_slice(batch.as_bytes());
@@ -45,7 +50,7 @@ impl StoredBatch {
             max_timestamp = time;
         }
         let bytes = stamp_offset(bytes, base, epoch).map_err(decode)?;
-        Ok(Self { bytes, base, last, epoch, max_timestamp, producer, last_sequence, transactional, control })
+        Ok(Self { bytes, base, last, epoch, max_timestamp, producer, last_sequence, transactional, control, marker })
     }
 
     /// The offset and the timestamp of the first record for which `wanted` says yes.
@@ -57,6 +62,12 @@ impl StoredBatch {
         let places = records.map_while(Result::ok).map(|record| (record.offset, record.timestamp));
         places.into_iter().find(|&(offset, time)| wanted(offset, time))
     }
+}
+
+fn marker(batch: &RecordBatch) -> Option<ControlRecord> {
+    let mut decoder = BatchDecoder::default();
+    let record = batch.records(&mut decoder).ok()?.next()?.ok()?;
+    ControlRecord::read(record.key, record.value).ok()
 }
 
 /// Why a batch is not taken.

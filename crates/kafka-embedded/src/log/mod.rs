@@ -219,7 +219,7 @@ impl Log {
         let newest = batches().map(|batch| batch.max_timestamp).max()?;
         batches()
             .filter(|batch| batch.max_timestamp == newest)
-            .find_map(|batch| batch.find(decoder, |_, time| time == newest))
+            .find_map(|batch| batch.find(decoder, |offset, time| offset >= self.start && time == newest))
     }
 
     /// The epoch of the record at `offset`, or of the last one before it.

@@ -23,6 +23,22 @@ struct ProducerState {
     batches: VecDeque<Remembered>,
     /// The offset behind the newest batch: who wrote least recently has the lowest.
     end: i64,
+    /// Of the newest batch, control batches included.
+    timestamp: i64,
+    /// Of the coordinator that wrote the newest marker, -1 without one.
+    coordinator_epoch: i32,
+}
+
+/// What is known of a producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KnownProducer {
+    pub(crate) id: i64,
+    pub(crate) epoch: i16,
+    /// -1 where nothing was written in this epoch.
+    pub(crate) last_sequence: i32,
+    pub(crate) last_timestamp: i64,
+    /// Of the coordinator that ended its last transaction, -1 without one.
+    pub(crate) coordinator_epoch: i32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -78,18 +94,37 @@ impl Producers {
         Ok(Sequenced::Next)
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = KnownProducer> {
+        self.states.iter().map(|(id, state)| KnownProducer {
+            id: *id,
+            epoch: state.epoch,
+            last_sequence: state.batches.back().map_or(-1, |batch| batch.last),
+            last_timestamp: state.timestamp,
+            coordinator_epoch: state.coordinator_epoch,
+        })
+    }
+
     pub(super) fn remember(&mut self, batch: &StoredBatch) {
         let Producer { producer_id, producer_epoch, base_sequence } = batch.producer;
         if producer_id < 0 {
             return;
         }
-        let new = || ProducerState { epoch: producer_epoch, batches: VecDeque::new(), end: 0 };
+        let new = || ProducerState {
+            epoch: producer_epoch,
+            batches: VecDeque::new(),
+            end: 0,
+            timestamp: -1,
+            coordinator_epoch: -1,
+        };
         let state = self.states.entry(producer_id).or_insert_with(new);
         if producer_epoch > state.epoch {
             state.epoch = producer_epoch;
             state.batches.clear();
         }
-        state.end = batch.last + 1;
+        (state.end, state.timestamp) = (batch.last + 1, batch.max_timestamp);
+        if let Some(epoch) = batch.marker.and_then(|marker| marker.coordinator_epoch) {
+            state.coordinator_epoch = epoch;
+        }
         if !batch.control {
             if state.batches.len() == REMEMBERED {
                 state.batches.pop_front();

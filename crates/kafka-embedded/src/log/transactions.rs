@@ -4,10 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use kafka_protocol::records::{Batch, BatchDecoder, ControlRecord, ControlType};
+use kafka_protocol::records::ControlType;
 
 use crate::log::batch::StoredBatch;
-use crate::log::only_batch;
 
 /// Open and aborted transactions of a log.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +36,11 @@ impl Transactions {
         self.aborted.iter().filter(move |aborted| aborted.last >= from && aborted.first < until)
     }
 
+    /// Where the open transaction of a producer began.
+    pub(crate) fn open_since(&self, producer_id: i64) -> Option<i64> {
+        self.open.get(&producer_id).copied()
+    }
+
     pub(super) fn remember(&mut self, batch: &StoredBatch) {
         if !batch.transactional {
             return;
@@ -47,7 +51,8 @@ impl Transactions {
             return;
         }
         let first = self.open.remove(&id);
-        if let Some(first) = first.filter(|_| marker(batch) == Some(ControlType::Abort)) {
+        let aborts = batch.marker.is_some_and(|marker| marker.control_type == ControlType::Abort);
+        if let Some(first) = first.filter(|_| aborts) {
             self.aborted.push(Aborted { producer_id: id, first, last: batch.last });
         }
     }
@@ -60,13 +65,4 @@ impl Transactions {
         self.open.clear();
         self.aborted.clear();
     }
-}
-
-fn marker(batch: &StoredBatch) -> Option<ControlType> {
-    let Ok(Batch::Records(batch)) = only_batch(batch.bytes.clone()) else {
-        return None;
-    };
-    let mut decoder = BatchDecoder::default();
-    let record = batch.records(&mut decoder).ok()?.next()?.ok()?;
-    ControlRecord::read(record.key, record.value).ok().map(|record| record.control_type)
 }

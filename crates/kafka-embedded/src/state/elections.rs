@@ -2,6 +2,7 @@
 //!
 //! Sans-IO.
 
+use kafka_protocol::ErrorCode;
 use smol_str::SmolStr;
 
 use crate::state::{State, Status};
@@ -17,7 +18,40 @@ pub enum ElectionError {
     NoReplica(i32),
 }
 
+/// Whom a client wants to lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Election {
+    /// The first replica.
+    Preferred,
+    /// Any replica that is there, where nobody leads.
+    Unclean,
+}
+
 impl State {
+    /// Has a partition led as a client wants it.
+    ///
+    /// # Errors
+    /// What a controller answers: `ELECTION_NOT_NEEDED` where it is led so.
+    pub(crate) fn elect_anew(&mut self, topic: &str, index: i32, election: Election) -> Result<(), ErrorCode> {
+        let partition = self.partition(topic, index).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+        let leader = match election {
+            Election::Preferred => {
+                let preferred = partition.replicas.first().copied().unwrap_or(-1);
+                if partition.leader == preferred {
+                    return Err(ErrorCode::ELECTION_NOT_NEEDED);
+                }
+                let able = self.is_alive(preferred) && partition.isr.contains(&preferred);
+                able.then_some(preferred).ok_or(ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE)?
+            }
+            Election::Unclean if partition.leader >= 0 => return Err(ErrorCode::ELECTION_NOT_NEEDED),
+            Election::Unclean => {
+                let alive = partition.replicas.iter().find(|replica| self.is_alive(**replica));
+                *alive.ok_or(ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE)?
+            }
+        };
+        self.elect(topic, index, leader).map_err(|_| ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE)
+    }
+
     /// Makes a replica the leader. One that is not in sync loses what it does not have: the election is unclean.
     pub(crate) fn elect(&mut self, topic: &str, index: i32, broker: i32) -> Result<(), ElectionError> {
         let alive = self.is_alive(broker);
@@ -31,6 +65,7 @@ impl State {
         }
         partition.set_leader(broker);
         self.replicate(topic, index);
+        self.go_on_with_endings();
         Ok(())
     }
 
@@ -67,10 +102,11 @@ impl State {
             }
         }
         self.replicate_all();
+        self.go_on_with_endings();
     }
 
     /// The first replica that is in sync and alive leads; without one nobody does, unless the topic takes any.
-    fn elect_in_sync(&mut self, topic: &str, index: i32) {
+    pub(super) fn elect_in_sync(&mut self, topic: &str, index: i32) {
         let unclean = self.topic(topic).is_some_and(|topic| topic.config("unclean.leader.election.enable") == "true");
         let Some(partition) = self.partition(topic, index) else {
             return;

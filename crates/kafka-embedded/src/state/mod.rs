@@ -8,6 +8,7 @@ mod broker;
 pub(crate) mod configs;
 mod elections;
 mod partition;
+mod reassignment;
 mod topic;
 
 use std::collections::BTreeMap;
@@ -19,12 +20,14 @@ use kafka_protocol::{ErrorCode, Limits as DecodeLimits, Uuid};
 use smol_str::SmolStr;
 
 pub(crate) use broker::{Broker, Status};
+pub(crate) use elections::Election;
 pub use elections::ElectionError;
 pub(crate) use partition::Partition;
 pub(crate) use topic::{NewTopic, Topic, TopicError, check_name};
 
 use crate::core::Config;
 use crate::group::Groups;
+use crate::transaction::Transactions;
 
 /// The state of a cluster.
 #[derive(Debug)]
@@ -39,6 +42,7 @@ pub(crate) struct State {
     /// The names of topics by their ids.
     ids: BTreeMap<Uuid, SmolStr>,
     pub(crate) groups: Groups,
+    pub(crate) transactions: Transactions,
     /// Coordinators that were moved: key type and key.
     pub(crate) coordinators: BTreeMap<(i8, SmolStr), i32>,
     pub(crate) next_producer_id: i64,
@@ -68,6 +72,7 @@ impl State {
             topics: BTreeMap::new(),
             ids: BTreeMap::new(),
             groups: Groups::default(),
+            transactions: Transactions::default(),
             coordinators: BTreeMap::new(),
             next_producer_id: 1_000,
             rng: Rng::with_seed(config.seed),
@@ -152,6 +157,9 @@ impl State {
         let follows = |broker: i32| brokers.get(&broker).is_some_and(|broker| broker.is_alive() && !broker.lags);
         partition.replicate(&follows, *now, config.replica_lag_time, config.limits.max_producers);
         self.changed = true;
+        if self.arrive(topic, index) {
+            self.replicate(topic, index);
+        }
     }
 
     /// As [`replicate`](Self::replicate), for all partitions.
@@ -170,12 +178,14 @@ impl State {
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.groups.poll_timeout().into_iter().chain(self.lag_deadline()).min()
+        let timeouts = [self.groups.poll_timeout(), self.transactions.poll_timeout(), self.lag_deadline()];
+        timeouts.into_iter().flatten().min()
     }
 
-    /// Lets time pass: for silent members of groups, and for replicas that lag.
+    /// Lets time pass: for silent members of groups, open transactions, and replicas that lag.
     pub(crate) fn handle_timeout(&mut self) {
         self.changed |= self.groups.handle_timeout(self.now);
+        self.abort_late_transactions();
         if self.lag_deadline().is_some_and(|at| at <= self.now) {
             self.replicate_all();
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use kafka_protocol::ErrorCode;
 
 use crate::log::Log;
+use crate::state::reassignment::Reassignment;
 
 /// A partition and all its replicas.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Partition {
     /// The in-sync replicas; never empty.
     pub(crate) isr: Vec<i32>,
     pub(crate) high_watermark: i64,
+    /// Where it is on its way to.
+    pub(crate) reassignment: Option<Reassignment>,
     logs: BTreeMap<i32, Log>,
     /// Since when replicas lag behind the leader.
     lagging: BTreeMap<i32, Instant>,
@@ -34,7 +37,8 @@ impl Partition {
             log.begin_epoch(0);
         }
         let isr = if isr.is_empty() { replicas.clone() } else { isr };
-        Self { leader, leader_epoch: 0, isr, replicas, high_watermark: 0, logs, lagging: BTreeMap::new() }
+        let (reassignment, lagging) = (None, BTreeMap::new());
+        Self { leader, leader_epoch: 0, isr, replicas, high_watermark: 0, reassignment, logs, lagging }
     }
 
     /// Whether a client's idea of the leader's epoch is right; -1 is none.
@@ -63,6 +67,26 @@ impl Partition {
     pub(crate) fn last_stable_offset(&self) -> i64 {
         let log = self.leader_log();
         log.map_or(self.high_watermark, |log| log.transactions().last_stable_offset(self.high_watermark))
+    }
+
+    /// Keeps the logs of the replicas that there are now, and forgets the others. Without one of them in sync, all are what
+    /// there is to choose from.
+    pub(super) fn keep_replicas(&mut self, max_producers: usize) {
+        let replicas = &self.replicas;
+        self.logs.retain(|replica, _| replicas.contains(replica));
+        self.lagging.retain(|replica, _| replicas.contains(replica));
+        self.isr.retain(|replica| replicas.contains(replica));
+        if self.isr.is_empty() {
+            self.isr.clone_from(replicas);
+        }
+        for replica in replicas {
+            self.logs.entry(*replica).or_insert_with(|| Log::new(max_producers));
+        }
+    }
+
+    /// The lowest of the offsets where the replicas of some brokers begin.
+    pub(crate) fn start_of(&self, brokers: impl Fn(i32) -> bool) -> Option<i64> {
+        self.logs.iter().filter(|(replica, _)| brokers(**replica)).map(|(_, log)| log.start()).min()
     }
 
     /// The bytes of the largest replica: replicas share theirs.

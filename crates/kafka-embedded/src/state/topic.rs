@@ -98,6 +98,7 @@ impl State {
         let topic = self.topics.remove(name)?;
         self.ids.remove(&topic.id);
         self.groups.forget_topic(name);
+        self.go_on_with_endings();
         self.changed = true;
         Some(topic.id)
     }
@@ -188,7 +189,7 @@ impl State {
         Ok(())
     }
 
-    fn check_replicas(&self, replicas: &[i32]) -> Result<(), TopicError> {
+    pub(super) fn check_replicas(&self, replicas: &[i32]) -> Result<(), TopicError> {
         let unknown = replicas.iter().any(|replica| !self.brokers.contains_key(replica));
         let different = replicas.iter().collect::<BTreeSet<_>>().len();
         if replicas.is_empty() || unknown || different < replicas.len() {
