@@ -106,6 +106,11 @@ impl Error {
         self.change(|inner| inner.context.resource = Some(resource))
     }
 
+    /// The same, where the code means something else than usual.
+    pub(crate) fn of_kind(self, kind: ErrorKind) -> Self {
+        self.change(|inner| inner.kind = kind)
+    }
+
     /// The same, about this topic.
     pub(crate) fn with_topic(self, topic: &SmolStr) -> Self {
         self.about(Resource::Topic(topic.clone()))

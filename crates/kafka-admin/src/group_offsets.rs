@@ -304,7 +304,7 @@ fn committed(response: OffsetFetchResponse) -> Result<BTreeMap<TopicPartition, O
 /// To a group with members, a commit from outside is one of an unknown member.
 fn check(code: i16) -> Result<()> {
     match ErrorCode(code) {
-        ErrorCode::UNKNOWN_MEMBER_ID => Error::check(ErrorCode::NON_EMPTY_GROUP.0, None),
+        code @ ErrorCode::UNKNOWN_MEMBER_ID => Err(Error::answered(code, None).of_kind(ErrorKind::GroupNotEmpty)),
         code => Error::check(code.0, None),
     }
 }

@@ -210,13 +210,8 @@ impl Admin {
         Error::check(response.error_code, None).map_err(|error| error.about(Resource::Group(group)))?;
         let outcome = |id: &&str| {
             let answer = response.members.iter().find(|member| member.group_instance_id.as_deref() == Some(id));
-            let result = answer.map_or_else(
-                || Err(Error::new(ErrorKind::NoAnswer)),
-                |answer| match ErrorCode(answer.error_code) {
-                    ErrorCode::UNKNOWN_MEMBER_ID => Err(Error::new(ErrorKind::NotFound)),
-                    code => Error::check(code.0, None),
-                },
-            );
+            let result = answer
+                .map_or_else(|| Err(Error::new(ErrorKind::NoAnswer)), |answer| Error::check(answer.error_code, None));
             let about = || Resource::Other(smol_str::format_smolstr!("static member {id:?}"));
             Outcome::new(SmolStr::new(id), result.map_err(|error| error.about(about())))
         };

@@ -14,6 +14,10 @@
 //!
 //! This crate keeps no state between calls, and never makes a call again that may have taken effect.
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 mod acls;
 mod admin;
 mod answers;

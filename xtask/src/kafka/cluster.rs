@@ -104,6 +104,11 @@ impl Cluster {
         self.brokers().filter_map(of_broker).collect()
     }
 
+    /// Where a node listens as a controller.
+    pub(crate) fn controller_address(&self, node: i32) -> Option<SocketAddr> {
+        self.node(node).ok()?.plan.controller
+    }
+
     /// Keys and certificates; the files are there if a listener has TLS.
     pub(crate) fn certificates(&self) -> Certificates {
         Certificates::below(self.directory())

@@ -22,6 +22,10 @@ pub(crate) struct Config {
     pub(crate) racks: Vec<String>,
     /// Who may do what. Default: everybody everything.
     pub(crate) authorizer: Authorizer,
+    /// Where the voters of the metadata quorum are written down. Default: [`Quorum::Fixed`].
+    pub(crate) quorum: Quorum,
+    /// How many folders each node keeps its records in. Default: 1.
+    pub(crate) log_dirs: u8,
     /// Broker properties, in Kafka's names; they win over the launcher's own, such as `auto.create.topics.enable=false`.
     pub(crate) properties: Vec<(String, String)>,
 }
@@ -92,6 +96,15 @@ pub(crate) enum Authorizer {
     /// Kafka's `StandardAuthorizer`: ACLs decide, and refuse where none is found. Clients of plaintext listeners
     /// (`ANONYMOUS`, which brokers are too) and the user `admin` may do everything.
     Standard,
+}
+
+/// Where the voters of the metadata quorum are written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quorum {
+    /// In the properties of every node, for good.
+    Fixed,
+    /// In the metadata (KIP-853). The last of several brokers is a controller, too, one that has no vote yet.
+    Dynamic,
 }
 
 /// Somebody who may log in.
@@ -196,6 +209,8 @@ impl Default for Config {
             users: vec![User::default()],
             racks: Vec::new(),
             authorizer: Authorizer::None,
+            quorum: Quorum::Fixed,
+            log_dirs: 1,
             properties: Vec::new(),
         }
     }

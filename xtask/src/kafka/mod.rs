@@ -36,7 +36,7 @@ mod version;
 pub(crate) use certificates::Certificates;
 pub(crate) use cluster::Cluster;
 pub(crate) use command::Command;
-pub(crate) use config::{Authorizer, ClientAuth, Config, Listener, Mechanism, User};
+pub(crate) use config::{Authorizer, ClientAuth, Config, Listener, Mechanism, Quorum, User};
 pub(crate) use error::{Error, IoContext, Result};
 pub(crate) use folders::Folders;
 pub(crate) use process::{Input, run as run_program};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::certificates::Certificates;
 use super::properties::Properties;
-use super::{Config, Error, Listener, Result, security};
+use super::{Config, Error, Listener, Quorum, Result, security};
 
 /// The listener between brokers: plaintext whatever the clients use, so that readiness is probed alike on every cluster.
 const INTERNAL: &str = "INTERNAL";
@@ -26,21 +26,35 @@ pub(crate) struct NodePlan {
     pub(crate) listeners: Vec<(String, SocketAddr)>,
     /// The internal listener of a broker.
     pub(crate) internal: Option<SocketAddr>,
+    /// Where it listens as a controller.
+    pub(crate) controller: Option<SocketAddr>,
     /// What `kafka-storage format` is given beyond the usual.
     pub(crate) format_arguments: Vec<String>,
     pub(crate) properties: Properties,
 }
 
 impl NodePlan {
-    /// Where Kafka keeps its records, `log.dirs`.
+    /// Where Kafka keeps its records: the first of `log.dirs`.
     pub(crate) fn data(&self) -> PathBuf {
         self.directory.join("data")
+    }
+
+    /// All of `log.dirs`.
+    fn log_dirs(&self, count: u8) -> String {
+        let more = (2..=count).map(|number| self.directory.join(format!("data-{number}")));
+        let all = std::iter::once(self.data()).chain(more).map(|folder| folder.display().to_string());
+        all.collect::<Vec<_>>().join(",")
     }
 }
 
 /// How many ports [`nodes`] takes.
 pub(crate) fn port_count(config: &Config) -> usize {
-    usize::from(config.brokers) * (config.listeners.len() + 1) + 1
+    usize::from(config.brokers) * (config.listeners.len() + 1) + 1 + usize::from(has_candidate(config))
+}
+
+/// Whether the last broker is a controller without a vote.
+fn has_candidate(config: &Config) -> bool {
+    config.quorum == Quorum::Dynamic && config.brokers > 1
 }
 
 /// The nodes of `config` below `directory`, the isolated controller first.
@@ -55,6 +69,14 @@ pub(crate) fn nodes(config: &Config, directory: &Path, ports: &[u16]) -> Vec<Nod
     for id in 1..=i32::from(config.brokers) {
         let listeners = config.listeners.iter().map(|listener| (listener.name.clone(), next())).collect();
         nodes.push(broker(config, directory, controller, id, listeners, next()));
+    }
+    if let Some(last) = nodes.last_mut().filter(|_| has_candidate(config)) {
+        let properties = &mut last.properties;
+        properties.set("process.roles", "broker,controller");
+        let address = next();
+        properties.push("listeners", endpoints(&[(CONTROLLER, address)]));
+        last.controller = Some(address);
+        last.format_arguments.push("--no-initial-controllers".to_owned());
     }
     nodes
 }
@@ -77,11 +99,28 @@ pub(crate) fn free_ports(count: usize) -> Result<Vec<u16>> {
 fn isolated_controller(config: &Config, directory: &Path, address: SocketAddr) -> NodePlan {
     let mut plan = node(CONTROLLER_ID, "controller", directory);
     let properties = &mut plan.properties;
-    properties.set("controller.quorum.voters", format!("{CONTROLLER_ID}@{address}"));
+    set_quorum(config, properties, CONTROLLER_ID, address);
     properties.set("listeners", format!("{CONTROLLER}://{address}"));
     properties.set("listener.security.protocol.map", protocol_map(config));
+    plan.controller = Some(address);
     finish(config, &mut plan);
+    add_first_voter(config, &mut plan);
     plan
+}
+
+/// Tells a node where the quorum is: who votes, or where to ask.
+fn set_quorum(config: &Config, properties: &mut Properties, voter: i32, address: SocketAddr) {
+    match config.quorum {
+        Quorum::Fixed => properties.set("controller.quorum.voters", format!("{voter}@{address}")),
+        Quorum::Dynamic => properties.set("controller.quorum.bootstrap.servers", address),
+    }
+}
+
+/// The node is the whole quorum of a new cluster.
+fn add_first_voter(config: &Config, plan: &mut NodePlan) {
+    if config.quorum == Quorum::Dynamic {
+        plan.format_arguments.push("--standalone".to_owned());
+    }
 }
 
 fn broker(
@@ -106,7 +145,7 @@ fn broker(
     }
     let voter = if combined { id } else { CONTROLLER_ID };
     let properties = &mut plan.properties;
-    properties.set("controller.quorum.voters", format!("{voter}@{controller}"));
+    set_quorum(config, properties, voter, controller);
     properties.set("listeners", endpoints(&bound));
     properties.set("advertised.listeners", endpoints(&advertised));
     properties.set("listener.security.protocol.map", protocol_map(config));
@@ -118,7 +157,11 @@ fn broker(
     set_rack(properties, &config.racks, id);
     plan.listeners = listeners;
     plan.internal = Some(internal);
+    plan.controller = combined.then_some(controller);
     finish(config, &mut plan);
+    if combined {
+        add_first_voter(config, &mut plan);
+    }
     plan
 }
 
@@ -128,13 +171,13 @@ fn node(id: i32, roles: &str, directory: &Path) -> NodePlan {
         directory: directory.join(format!("node-{id}")),
         listeners: Vec::new(),
         internal: None,
+        controller: None,
         format_arguments: Vec::new(),
         properties: Properties::default(),
     };
     plan.properties.set("node.id", id);
     plan.properties.set("process.roles", roles);
     plan.properties.set("controller.listener.names", CONTROLLER);
-    plan.properties.set("log.dirs", plan.data().display());
     plan
 }
 
@@ -167,7 +210,9 @@ fn finish(config: &Config, plan: &mut NodePlan) {
     let replicas = config.brokers.min(3);
     let in_sync = if replicas == 3 { 2 } else { 1 };
     plan.format_arguments = security::scram_arguments(config);
+    let log_dirs = plan.log_dirs(config.log_dirs);
     let properties = &mut plan.properties;
+    properties.set("log.dirs", log_dirs);
     security::set_authorizer(properties, config.authorizer);
     properties.set("auto.create.topics.enable", false);
     properties.set("num.partitions", 1);
@@ -265,6 +310,21 @@ mod tests {
         }
         for plan in &plans {
             assert_lines(plan, &["super.users=User:ANONYMOUS;User:admin"]);
+        }
+    }
+
+    #[test]
+    fn a_quorum_that_can_change_begins_with_one_vote() {
+        let config = Config { brokers: 2, quorum: Quorum::Dynamic, log_dirs: 2, ..Config::default() };
+        let ports: Vec<u16> = (1..).take(port_count(&config)).collect();
+        let plans = nodes(&config, Path::new("/cluster"), &ports);
+        let arguments: Vec<_> = plans.iter().map(|plan| plan.format_arguments.join(" ")).collect();
+        assert_eq!(arguments, ["--standalone", "", "--no-initial-controllers"]);
+        let listeners = "listeners=PLAINTEXT://127.0.0.1:4,INTERNAL://127.0.0.1:5,CONTROLLER://127.0.0.1:6";
+        assert_lines(&plans[2], &["process.roles=broker,controller", listeners]);
+        assert_lines(&plans[2], &["log.dirs=/cluster/node-2/data,/cluster/node-2/data-2"]);
+        for plan in &plans {
+            assert_lines(plan, &["controller.quorum.bootstrap.servers=127.0.0.1:1"]);
         }
     }
 

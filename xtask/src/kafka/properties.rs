@@ -11,6 +11,13 @@ impl Properties {
     pub(crate) fn set(&mut self, name: impl Into<String>, value: impl ToString) {
         self.0.insert(name.into(), value.to_string());
     }
+
+    /// Adds to a list with commas.
+    pub(crate) fn push(&mut self, name: &str, value: impl fmt::Display) {
+        let list = self.0.get(name).filter(|list| !list.is_empty());
+        let list = list.map_or_else(|| value.to_string(), |list| format!("{list},{value}"));
+        self.set(name, list);
+    }
 }
 
 impl fmt::Display for Properties {
@@ -52,10 +59,11 @@ mod tests {
         let mut properties = Properties::default();
         properties.set("node.id", 7);
         properties.set("node.id", 1);
+        properties.push("list", 1);
+        properties.push("list", 2);
         properties.set("a b:c", " x = y\\z\n");
         properties.set("listeners", "PLAINTEXT://127.0.0.1:9,é😀");
-        let expected =
-            "a\\ b\\:c=\\ x = y\\\\z\\u000a\nlisteners=PLAINTEXT://127.0.0.1:9,\\u00e9\\ud83d\\ude00\nnode.id=1\n";
+        let expected = "a\\ b\\:c=\\ x = y\\\\z\\u000a\nlist=1,2\nlisteners=PLAINTEXT://127.0.0.1:9,\\u00e9\\ud83d\\ude00\nnode.id=1\n";
         assert_eq!(properties.to_string(), expected);
     }
 }

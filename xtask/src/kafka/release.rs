@@ -48,7 +48,7 @@ impl Release {
         &self.folder
     }
 
-    /// `java` with this release on its class path.
+    /// `java` with this release on its class path, and what was [compiled](Self::compile) for it.
     ///
     /// Small and quick to start rather than fast in the long run: suites start many brokers on few cores.
     pub(crate) fn java(&self) -> Command {
@@ -56,8 +56,8 @@ impl Release {
         command.args(["-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
         // No files outside the cluster's directory: a killed JVM could not remove them.
         command.arg("-XX:-UsePerfData");
-        let folder = self.folder.display();
-        command.arg("-cp").arg(format!("{folder}:{folder}/*"));
+        let (folder, programs) = (self.folder.display(), self.programs());
+        command.arg("-cp").arg(format!("{folder}:{folder}/*:{}", programs.display()));
         command
     }
 
@@ -73,7 +73,9 @@ impl Release {
     /// Compiles one Java source file against the release's jars, and leaves its classes in `folder`.
     pub(crate) fn compile(&self, folder: &Path, source: &Path) -> Result<()> {
         let mut command = self.jdk.command("javac");
-        command.args(["--release", "17", "-proc:none", "-cp"]).arg(self.folder.join("*"));
+        // A program may use those that were compiled before it.
+        let class_path = format!("{}/*:{}", self.folder.display(), folder.display());
+        command.args(["--release", "17", "-proc:none", "-nowarn", "-cp"]).arg(class_path);
         command.arg("-d").arg(folder).arg(source);
         process::run("javac", &mut command, Input::Bytes(b""), COMPILE_LIMIT).map(|_| ())
     }
@@ -102,6 +104,23 @@ impl Release {
         ]);
         command.arg("-cp").arg(format!("{classes}:{jars}/*")).arg(class);
         command
+    }
+
+    /// Compiles the text of the class `class` to where programs are kept, unless it is there.
+    pub(crate) fn compile_program(&self, class: &str, source: &str) -> Result<()> {
+        let folder = self.programs();
+        fs::create_dir_all(&folder).context(|| format!("create {}", folder.display()))?;
+        let (file, compiled) = (folder.join(format!("{class}.java")), folder.join(format!("{class}.class")));
+        if compiled.exists() && fs::read(&file).is_ok_and(|found| found == source.as_bytes()) {
+            return Ok(());
+        }
+        // What is left of another text, or of a compiler that was killed, is never taken for this one's.
+        match fs::remove_file(&compiled) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.context(|| format!("remove {}", compiled.display()))?,
+        }
+        fs::write(&file, source).context(|| format!("write {}", file.display()))?;
+        self.compile(&folder, &file)
     }
 
     /// Where programs compiled against this release may be kept.

@@ -1,11 +1,10 @@
 //! The Java programs of the oracle: compiled against a release's jars, fed on standard input.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Error;
-use crate::kafka::{IoContext, Release};
+use crate::kafka::Release;
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -19,12 +18,8 @@ pub(super) struct Program<'a> {
 impl<'a> Program<'a> {
     /// Compiles `source`, the text of the class `class`, against the release's jars.
     pub(super) fn compile(release: &'a Release, class: &'static str, source: &str) -> Result<Self, Error> {
-        let folder = release.programs();
-        fs::create_dir_all(&folder).context(|| format!("create {}", folder.display()))?;
-        let file = folder.join(format!("{class}.java"));
-        fs::write(&file, source).context(|| format!("write {}", file.display()))?;
-        release.compile(&folder, &file)?;
-        Ok(Self { release, class, folder })
+        release.compile_program(class, source)?;
+        Ok(Self { release, class, folder: release.programs() })
     }
 
     /// The messages and versions that the release knows, as (api, dir, first version, last version).

@@ -8,6 +8,7 @@
 //! A scenario makes its own topics and shares nothing with the others but the cluster. It ends by itself: all its waits
 //! are bounded, and so is the scenario as a whole.
 
+mod admin;
 mod command;
 mod command_json;
 mod conn;
@@ -140,6 +141,7 @@ fn scenarios(target: &Target) -> Vec<(String, Scenario)> {
     if !target.is_embedded() {
         all.extend(groups::scenarios_with_java());
         all.extend(java::scenarios());
+        all.extend(admin::scenarios());
     }
     all
 }

@@ -122,6 +122,11 @@ impl Target {
         &self.0.release
     }
 
+    /// The release that the suites were asked to run on; `None` where the cluster is somebody else's, or no Kafka.
+    pub(super) fn own_version(&self) -> Option<Version> {
+        matches!(self.0.own, Own::Kafka { .. }).then(|| self.0.release.version())
+    }
+
     fn new(name: String, bootstrap: String, release: Release, own: Own) -> Self {
         Self(Arc::new(Inner { name, bootstrap, release, topics: AtomicU32::new(0), own }))
     }

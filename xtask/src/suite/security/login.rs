@@ -10,7 +10,7 @@ use kafka_conn::sasl::{self, OAuthBearer, Plain, Scram, ScramHash, Token};
 use crate::kafka::{Mechanism, User};
 
 /// Logs a user in, also where nothing is encrypted.
-pub(super) fn mechanism(mechanism: Mechanism, user: &User) -> Arc<dyn sasl::Mechanism> {
+pub(in crate::suite) fn mechanism(mechanism: Mechanism, user: &User) -> Arc<dyn sasl::Mechanism> {
     let User { name, password } = user.clone();
     match mechanism {
         Mechanism::Plain => Arc::new(Plain::new(name, password).allow_unencrypted()),

@@ -8,7 +8,7 @@ use kafka_conn::{ClientCertificate, Dialer, Pem, Roots, Tls, TlsConfig, Transpor
 use kafka_reader::{Reader, ReaderConfig};
 use kafka_writer::{Writer, WriterConfig};
 
-pub(super) use login::unsecured_token;
+pub(super) use login::{mechanism, unsecured_token};
 
 use super::target::listeners;
 use super::{Failure, Scenario, Target, Text, check, scenario};
