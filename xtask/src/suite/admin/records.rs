@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use kafka_admin::Admin;
-use kafka_conn::{CallOptions, Client, Route, SendOptions};
+use kafka_conn::{CallOptions, Route};
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::add_offsets_to_txn::AddOffsetsToTxnRequest;
 use kafka_protocol::messages::add_partitions_to_txn::{AddPartitionsToTxnRequest, AddPartitionsToTxnTopic};
@@ -73,7 +73,9 @@ impl Transaction {
 
     /// Commits, with the transaction, that `group` has read partition 0 up to `offset`.
     pub(super) async fn commit(&self, admin: &Admin, group: &str, topic: &str, offset: i64) -> Result<(), Failure> {
-        let client = Client::new(admin.transport().clone());
+        // The coordinators' topic is made with the first question.
+        admin.list_group_offsets(group, None).await?;
+        let transport = admin.transport();
         let Producer { producer_id, producer_epoch, .. } = self.producer;
         let add = AddOffsetsToTxnRequest {
             transactional_id: self.id.as_str().into(),
@@ -83,11 +85,8 @@ impl Transaction {
             ..AddOffsetsToTxnRequest::default()
         };
         // From these versions on, the epoch changes with each transaction (KIP-890).
-        let options = |version| SendOptions {
-            call: CallOptions { max_version: Some(version), ..CallOptions::default() },
-            ..SendOptions::default()
-        };
-        let added = client.send_with(&add, options(3)).await?.complete()?;
+        let options = |version| CallOptions { max_version: Some(version), ..CallOptions::default() };
+        let added = transport.call_with(&add, Route::Transaction(&self.id), options(3)).await?;
         ErrorCode(added.error_code).check()?;
         let partition = TxnOffsetCommitRequestPartition { committed_offset: offset, ..Default::default() };
         let topic =
@@ -100,7 +99,7 @@ impl Transaction {
             topics: vec![topic],
             ..TxnOffsetCommitRequest::default()
         };
-        let committed = client.send_with(&commit, options(4)).await?.complete()?;
+        let committed = transport.call_with(&commit, Route::Group(group), options(4)).await?;
         let mut codes = committed.topics.iter().flat_map(|topic| &topic.partitions);
         codes.try_for_each(|answer| ErrorCode(answer.error_code).check())?;
         let end = EndTxnRequest {
@@ -110,7 +109,8 @@ impl Transaction {
             committed: true,
             ..EndTxnRequest::default()
         };
-        Ok(ErrorCode(client.send_with(&end, options(4)).await?.complete()?.error_code).check()?)
+        let ended = transport.call_with(&end, Route::Transaction(&self.id), options(4)).await?;
+        Ok(ErrorCode(ended.error_code).check()?)
     }
 
     /// Writes a record, and leaves the transaction open.
