@@ -107,7 +107,7 @@ pub(super) async fn tokens(stage: Stage) -> Result<(), Failure> {
     while !is_listed(&stage.java_as(owner, "tokens.list", json!({})).await?) {
         check(std::time::Instant::now() < deadline, || "Java never sees the token".to_owned())?;
     }
-    let hmac = STANDARD.encode(&token.hmac);
+    let hmac = STANDARD.encode(token.hmac.expose());
     let until = somebody.renew_delegation_token(&token.hmac, None).await?;
     check(until >= token.expires_ms, || format!("{until} is before {}", token.expires_ms))?;
     let listed = ours::call(&somebody, "tokens.list", &json!({})).await;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
+
 use kafka_admin::{
     AclEntry, AclFilter, AclOperation, AclPatternType, AclPermission, AclResourceType, Admin, DelegationToken,
     NewToken, Principal, QuotaAlteration, QuotaEntity, QuotaFilter, ScramAlteration, ScramCredential,
 };
+use kafka_conn::Secret;
 use kafka_conn::sasl::ScramHash;
 use serde_json::{Value, json};
 
@@ -117,7 +118,7 @@ fn mechanism(hash: ScramHash) -> &'static str {
 }
 
 async fn tokens(admin: &Admin, verb: &str, args: &Value) -> Result<Value, Failure> {
-    let hmac = || Ok::<_, Failure>(Bytes::from(STANDARD.decode(text(args, "hmac")?)?));
+    let hmac = || Ok::<_, Failure>(Secret::from(STANDARD.decode(text(args, "hmac")?)?));
     Ok(match verb {
         "create" => {
             let owner = args["owner"].as_str().map(Principal::user);
