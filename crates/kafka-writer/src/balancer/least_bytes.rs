@@ -28,13 +28,17 @@ pub struct LeastBytes {
 }
 
 impl LeastBytes {
-    fn least(&self, message: &Message, all: &[i32], allowed: impl Fn(i32) -> bool) -> i32 {
+    /// Counts all partitions, and takes one of `led`.
+    fn least(&self, message: &Message, all: &[i32], led: &[i32], is_led: impl Fn(i32) -> bool) -> i32 {
         let mut counts = lock(&self.counts);
         if counts.len() != all.len() {
             *counts = all.iter().map(|partition| (*partition, 0)).collect();
             counts.sort_unstable();
         }
-        let least = counts.iter_mut().filter(|(partition, _)| allowed(*partition)).min_by_key(|(_, bytes)| *bytes);
+        // Mostly all are: then none has to be looked for.
+        let all_are_led = counts.iter().map(|(partition, _)| partition).eq(led);
+        let choice = counts.iter_mut().filter(|(partition, _)| all_are_led || is_led(*partition));
+        let least = choice.min_by_key(|(_, bytes)| *bytes);
         let Some((partition, bytes)) = least else { return all.first().copied().unwrap_or_default() };
         let len = |part: &Option<bytes::Bytes>| part.as_ref().map_or(0, |part| part.len() as u64);
         *bytes = bytes.saturating_add(len(&message.key)).saturating_add(len(&message.value));
@@ -44,7 +48,7 @@ impl LeastBytes {
 
 impl Balancer for LeastBytes {
     fn balance(&self, message: &Message, partitions: &[i32]) -> i32 {
-        self.least(message, partitions, |partition| partitions.contains(&partition))
+        self.least(message, partitions, partitions, |partition| partitions.contains(&partition))
     }
 
     fn for_topic(&self, _topic: &str) -> Arc<dyn Balancer> {
@@ -53,7 +57,7 @@ impl Balancer for LeastBytes {
 
     fn choose(&self, message: &Message, candidates: &Candidates<'_>) -> i32 {
         let led = candidates.led();
-        self.least(message, candidates.all(), |partition| led.binary_search(&partition).is_ok())
+        self.least(message, candidates.all(), led, |partition| led.binary_search(&partition).is_ok())
     }
 }
 
