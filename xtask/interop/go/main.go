@@ -1,11 +1,14 @@
 // Command interop is franz-go and kafka-go as console producers and consumers, in the text format of Java's own (see
-// xtask/src/interop/lines.rs).
+// xtask/src/interop/lines.rs), and the balancers of both and of sarama.
 //
 //	interop franz-go|kafka-go write BROKERS TOPIC CODEC < lines     headers, key, value
 //	interop franz-go|kafka-go read  BROKERS TOPIC COUNT > lines     partition, offset, headers, key, value
+//	interop sarama|franz-go|kafka-go partitions COUNT,… < keys      where they go among so many partitions
+//	interop sarama|franz-go|kafka-go picks COUNT        < keys      how long each choice takes
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -35,8 +38,12 @@ func main() {
 }
 
 func run(arguments []string) error {
+	if len(arguments) == 3 {
+		return runBalancers(arguments[0], arguments[1], arguments[2])
+	}
 	if len(arguments) != 5 {
-		return errors.New("CLIENT write BROKERS TOPIC CODEC, or CLIENT read BROKERS TOPIC COUNT")
+		return errors.New("CLIENT write BROKERS TOPIC CODEC, CLIENT read BROKERS TOPIC COUNT, " +
+			"CLIENT partitions COUNT,…, or CLIENT picks COUNT")
 	}
 	client, ok := clients[arguments[0]]
 	if !ok {
@@ -64,4 +71,19 @@ func run(arguments []string) error {
 		return out.flush()
 	}
 	return fmt.Errorf("no operation %q", arguments[1])
+}
+
+func runBalancers(client, operation, counts string) error {
+	balancers, ok := balancers[client]
+	if !ok {
+		return fmt.Errorf("no client %q", client)
+	}
+	out := bufio.NewWriter(os.Stdout)
+	switch operation {
+	case "partitions":
+		return choose(balancers, counts, os.Stdin, out)
+	case "picks":
+		return timePicks(balancers, counts, os.Stdin, out)
+	}
+	return fmt.Errorf("no operation %q", operation)
 }

@@ -1,11 +1,12 @@
 //! Foreign clients: found or built, and run as programs that read and write the lines of [`lines`](super::lines).
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::kafka::{self, Folders, Input, Release, Version, run_program};
+use crate::kafka::{self, Folders, Input, IoContext as _, Release, Version, run_program};
 
 /// A client that is not ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,7 @@ pub(crate) enum Client {
     KafkaGo,
     Librdkafka,
     Java,
+    Sarama,
 }
 
 /// A client that is ready to run.
@@ -41,7 +43,7 @@ const RUN_LIMIT: Duration = Duration::from_secs(120);
 const GO: (u32, u32) = (1, 26);
 
 impl Client {
-    pub(crate) const ALL: [Self; 4] = [Self::FranzGo, Self::KafkaGo, Self::Librdkafka, Self::Java];
+    pub(crate) const ALL: [Self; 5] = [Self::FranzGo, Self::KafkaGo, Self::Librdkafka, Self::Java, Self::Sarama];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -49,7 +51,13 @@ impl Client {
             Self::KafkaGo => "kafka-go",
             Self::Librdkafka => "librdkafka",
             Self::Java => "java",
+            Self::Sarama => "sarama",
         }
+    }
+
+    /// Whether it writes and reads messages; else only its balancers are asked.
+    pub(crate) fn has_messages(self) -> bool {
+        self != Self::Sarama
     }
 
     /// Of the topics that it reads: the console consumer reads one partition, unless it joins a group.
@@ -69,6 +77,7 @@ impl Client {
             Self::KafkaGo => go(folders, &["kafka-go"]),
             Self::Librdkafka => librdkafka(folders),
             Self::Java => java(folders),
+            Self::Sarama => go(folders, &["sarama"]),
         }
     }
 }
@@ -162,6 +171,24 @@ impl Program {
                     arguments.extend(["--formatter-property", name]);
                 }
                 release.tool("ConsoleConsumer", &arguments, None, RUN_LIMIT)?
+            }
+        };
+        Ok(String::from_utf8_lossy(&output).into_owned())
+    }
+
+    /// Asks its balancers: `partitions` with numbers of partitions, or `picks` with one. `keys` has a line for each key.
+    pub(crate) fn ask(&self, operation: &str, counts: &str, keys: &str) -> kafka::Result<String> {
+        let output = match self {
+            Self::Ours { path, words } => {
+                let mut command = Command::new(path);
+                command.args(*words).args([operation, counts]);
+                run_program(&self.what(operation), &mut command, Input::Bytes(keys.as_bytes()), RUN_LIMIT)?
+            }
+            Self::Java(release) => {
+                let folder = release.programs();
+                fs::create_dir_all(&folder).context(|| format!("create {}", folder.display()))?;
+                release.compile(&folder, &sources("java").join("Partitions.java"))?;
+                release.run(&folder, "Partitions", &[operation, counts], keys.as_bytes(), RUN_LIMIT)?
             }
         };
         Ok(String::from_utf8_lossy(&output).into_owned())

@@ -5,9 +5,12 @@
 //!                                      ours reads all, foreign reads all ─▶ the same, and what was written
 //! ```
 //!
+//! Their balancers and ours are given random keys, which have to go to the same partitions (`balancers`).
+//!
 //! A client whose tools this machine lacks is skipped by name, and never counted as passed.
 
-mod foreign;
+pub(crate) mod balancers;
+pub(crate) mod foreign;
 pub(crate) mod lines;
 mod ours;
 
@@ -20,11 +23,13 @@ use tokio::runtime::Runtime;
 
 use crate::kafka::{self, Cluster, Config, Folders, IoContext as _, Version};
 use crate::suite::{Failure, check};
+use balancers::Keys;
 use foreign::{Client, Program, Unready};
 use lines::{Line, NULL, digest, printed_form};
 use ours::Ours;
 
-/// Let foreign clients (franz-go, kafka-go, librdkafka, Java's console tools) and ours read what the others wrote
+/// Let foreign clients (franz-go, kafka-go, librdkafka, Java's console tools) and ours read what the others wrote, and
+/// compare their balancers, and sarama's, with ours
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Brokers of an existing cluster, in place of an embedded one
@@ -36,6 +41,9 @@ pub(crate) struct Arguments {
     /// Only the client with this name
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
+    /// What the keys for the balancers are made from [default: another number each time]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
 }
 
 /// What kept interop from passing.
@@ -47,9 +55,9 @@ pub(crate) enum Error {
     Embedded(#[from] kafka_embedded::StartError),
     #[error("{0}")]
     Failed(Failure),
-    #[error("{0} pairs of client and codec failed")]
+    #[error("{0} pairs of client and codec, or of balancers, failed")]
     Pairs(usize),
-    #[error("no client is called {0:?}: there are franz-go, kafka-go, librdkafka and java")]
+    #[error("no client is called {0:?}: there are franz-go, kafka-go, librdkafka, java and sarama")]
     NoClient(String),
 }
 
@@ -57,7 +65,7 @@ pub(crate) enum Error {
 const MESSAGES: usize = 2_000;
 const EMBEDDED_BROKERS: usize = 3;
 
-/// How many pairs of client and codec went well, how many did not, and the clients that were not tried.
+/// How many pairs of client and codec, or of balancers, went well, how many did not, and the clients that were not tried.
 #[derive(Debug, Default)]
 struct Counts {
     passed: usize,
@@ -68,7 +76,7 @@ struct Counts {
 impl Arguments {
     /// Everything, on this cluster or one of its own.
     pub(crate) fn on(brokers: Option<String>) -> Self {
-        Self { brokers, kafka: None, client: None }
+        Self { brokers, kafka: None, client: None, seed: None }
     }
 
     /// Runs all pairs, prints a line for each, and fails if one did.
@@ -80,12 +88,16 @@ impl Arguments {
         let brokers = target.brokers();
         println!("\ninterop on {target} at {brokers}");
         let ours = runtime.block_on(Ours::connect(&brokers)).map_err(Error::Failed)?;
+        let keys = Keys::random(self.seed.unwrap_or_else(|| fastrand::u64(..)));
+        println!("balancers: {keys}");
         let mut counts = Counts::default();
         for client in clients {
             match client.prepare(&folders) {
                 Ok(program) => {
+                    balancers::compare(client, &program, &keys)?.into_iter().for_each(|same| counts.add(same));
                     let case = Case { runtime: &runtime, ours: &ours, brokers: &brokers, client, program };
-                    Compression::ALL.into_iter().for_each(|codec| counts.add(case.run_and_print(codec)));
+                    let codecs = Compression::ALL.into_iter().filter(|_| client.has_messages());
+                    codecs.for_each(|codec| counts.add(case.run_and_print(codec)));
                 }
                 Err(Unready::Lacks(what)) => {
                     println!("test interop::{} ... SKIPPED: {what}", client.name());

@@ -1,9 +1,14 @@
-//! librdkafka as a console producer and consumer, in the text format of Java's own (see `xtask/src/interop/lines.rs`).
+//! librdkafka as a console producer and consumer, in the text format of Java's own (see `xtask/src/interop/lines.rs`), and
+//! its partitioners.
 //!
 //! ```text
 //! interop-rdkafka write BROKERS TOPIC CODEC < lines     headers, key, value
 //! interop-rdkafka read  BROKERS TOPIC COUNT > lines     partition, offset, headers, key, value
+//! interop-rdkafka partitions COUNT,… < keys             where they go among so many partitions
+//! interop-rdkafka picks COUNT        < keys             how long each choice takes
 //! ```
+
+mod balancers;
 
 use std::error::Error;
 use std::io::{self, BufRead as _, BufWriter, Write};
@@ -29,7 +34,9 @@ fn main() -> Result<()> {
     match arguments[..] {
         ["write", brokers, topic, codec] => write(brokers, topic, codec),
         ["read", brokers, topic, count] => read(brokers, topic, count.parse()?),
-        _ => Err("write BROKERS TOPIC CODEC, or read BROKERS TOPIC COUNT".into()),
+        ["partitions", counts] => balancers::choose(counts),
+        ["picks", count] => balancers::time_picks(count.parse()?),
+        _ => Err("write BROKERS TOPIC CODEC, read BROKERS TOPIC COUNT, partitions COUNT,…, or picks COUNT".into()),
     }
 }
 
