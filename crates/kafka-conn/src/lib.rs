@@ -73,6 +73,7 @@ mod message;
 mod metadata;
 mod meter;
 mod pool;
+pub mod properties;
 mod resolve;
 mod round_trip;
 mod route;

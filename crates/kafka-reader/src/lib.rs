@@ -49,6 +49,7 @@ mod group;
 mod offsets;
 mod position;
 mod prefetch;
+mod properties;
 mod reader;
 #[cfg(test)]
 mod schedules;
@@ -69,9 +70,12 @@ pub use group::{
     AssignedPartition, CommitHandle, CommitOffset, Committing, ConsumerGroup, Ended, Generation, Generations,
     GroupConfig, GroupEvent, LostReason, Revoked,
 };
+#[doc(no_inline)]
+pub use kafka_conn::properties::PropertyError;
 /// What to decode the records of a [`FetchedBatch`] with, and what comes out.
 pub use kafka_protocol::records::{BatchDecoder, Record};
 pub use offsets::EndOffsets;
+pub use properties::Properties;
 pub use reader::Reader;
 pub use stats::{PartitionStats, ReaderStats, Summary};
 pub use stream::Messages;

@@ -47,10 +47,12 @@ pub use config::{Idempotence, Ordering, RequiredAcks, TopicAutoCreation, WriterC
 pub use delivery::{Delivery, Written};
 pub use error::{Error, ErrorKind, Fate, FlushErrors, Result, SendError, WriteErrors};
 #[doc(no_inline)]
+pub use kafka_conn::properties::PropertyError;
+#[doc(no_inline)]
 pub use kafka_conn::{Backoff, Header, Message};
 #[doc(no_inline)]
 pub use kafka_protocol::records::Compression;
-pub use properties::{Properties, PropertyError};
+pub use properties::Properties;
 pub use stats::{Summary, WriterStats};
 pub use writer::{SendOptions, Writer};
 
