@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io::{Write, stderr};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kafka_conn::ErrorKind;
 
@@ -57,8 +58,17 @@ pub(crate) fn trying_on(error: &(dyn StdError + 'static)) {
 
 /// Reports something that is not data.
 pub(crate) fn line(text: fmt::Arguments<'_>) {
+    let mut stderr = stderr().lock();
+    let over = if IN_PROGRESS.swap(false, Ordering::Relaxed) { WIPE } else { "" };
     // Where nobody reads what went wrong, there is nobody to tell that either.
-    let _closed = writeln!(stderr().lock(), "{text}");
+    let _closed = writeln!(stderr, "{over}{text}");
+}
+
+/// Shows a line on a terminal that the next one is written over.
+pub(crate) fn progress(text: &str) {
+    let mut stderr = stderr().lock();
+    IN_PROGRESS.store(true, Ordering::Relaxed);
+    let _closed = write!(stderr, "{WIPE}{text}").and_then(|()| stderr.flush());
 }
 
 /// The error's text and those of its causes, without what was said already: many errors quote what lies beneath.
@@ -94,6 +104,10 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
     std::iter::successors(Some(error), |&error| error.source()).take(MAX_CAUSES)
 }
 
+/// Whether the terminal shows a line that is to be written over.
+static IN_PROGRESS: AtomicBool = AtomicBool::new(false);
+/// Back to the beginning of the line, and clears it.
+const WIPE: &str = "\r\x1b[K";
 /// Deeper than any there are; an error that is its own cause ends here.
 const MAX_CAUSES: usize = 16;
 

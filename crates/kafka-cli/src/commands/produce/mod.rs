@@ -1,6 +1,7 @@
 //! `kafka produce`: each line of standard input becomes a message.
 
 mod form;
+mod progress;
 mod run;
 mod tally;
 mod window;

@@ -5,12 +5,13 @@
 //! ```
 
 use bytes::Bytes;
-use kafka_writer::{Writer, WriterConfig};
+use kafka_writer::{Fate, Writer, WriterConfig};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::commands::produce::ProduceArguments;
 use crate::commands::produce::form::Form;
+use crate::commands::produce::progress::Progress;
 use crate::commands::produce::tally::{Reach, Tally};
 use crate::commands::produce::window::Window;
 use crate::error::Result;
@@ -28,13 +29,15 @@ pub(crate) async fn run(arguments: ProduceArguments, mut signals: Signals) -> Re
         signal = signals.next() => return Ok(Outcome::Interrupted(signal)),
         production = Production::start(&arguments) => production?,
     };
+    let mut progress = Progress::of(production.tally.counts());
     let (stop, stopped) = oneshot::channel();
     let mut work = Box::pin(production.run(stopped));
     let signal = tokio::select! {
         biased;
         signal = signals.next() => signal,
-        result = &mut work => {
+        result = progress.beside(&mut work) => {
             drop(work);
+            progress.conclude();
             let outcome = production.tally.conclude();
             return result.map(|()| outcome);
         }
@@ -43,7 +46,7 @@ pub(crate) async fn run(arguments: ProduceArguments, mut signals: Signals) -> Re
     let result = tokio::select! {
         biased;
         _ = signals.next() => Ok(()),
-        finished = timeout(arguments.connect.timeout, &mut work) => finished.unwrap_or(Ok(())),
+        finished = timeout(arguments.connect.timeout, progress.beside(&mut work)) => finished.unwrap_or(Ok(())),
     };
     drop(work);
     production.interrupted(signal, result)
@@ -124,6 +127,7 @@ impl Production {
             }
         };
         for line in lines(&block) {
+            self.tally.bytes(line.len());
             if self.tally.is_hopeless() {
                 return;
             }
@@ -167,7 +171,15 @@ async fn settle(window: &mut Window, tally: &mut Tally) {
 }
 
 fn failed(tally: &mut Tally, line: u64, error: &kafka_writer::Error) {
-    tally.failed(line, report::chain(error), reach(error));
+    tally.failed(line, reason(error), reach(error));
+}
+
+/// The error, which names topic and partition, and in any case the fate: of a failure that leaves it open, it says so.
+fn reason(error: &kafka_writer::Error) -> String {
+    match error.fate() {
+        Fate::NotPersisted => format!("{} (the message was not written)", report::chain(error)),
+        Fate::PossiblyPersisted => report::chain(error),
+    }
 }
 
 /// What is not about the message has been tried for as long as the writer tries.

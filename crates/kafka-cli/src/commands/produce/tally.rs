@@ -1,7 +1,10 @@
 //! What became of the lines: counted, and the first failures reported.
 
 use std::fmt::Display;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use crate::commands::produce::progress::Counts;
 use crate::exit::Outcome;
 use crate::report;
 
@@ -14,6 +17,8 @@ pub(crate) struct Tally {
     reported: u64,
     last_reason: String,
     hopeless: bool,
+    /// For who watches.
+    counts: Arc<Counts>,
 }
 
 /// Whether other messages may fare better than one that failed.
@@ -32,8 +37,19 @@ impl Tally {
         self.read
     }
 
+    /// Counts the bytes of a line.
+    pub(crate) fn bytes(&self, len: usize) {
+        self.counts.bytes.fetch_add(len as u64, Ordering::Relaxed);
+    }
+
     pub(crate) fn written(&mut self) {
         self.written += 1;
+        self.counts.written.store(self.written, Ordering::Relaxed);
+    }
+
+    /// What it counts, to be read while it goes on.
+    pub(crate) fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
     }
 
     /// Counts a message that was not written, or is not known to be. Of failures in a row for one reason the first is
