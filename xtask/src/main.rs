@@ -1,6 +1,7 @@
 //! Chores of the workspace, run as `cargo xtask …`; `cargo xtask help` lists them.
 #![allow(clippy::print_stdout, reason = "a chore answers on standard output")]
 
+mod bench;
 mod demo;
 mod interop;
 mod kafka;
@@ -30,6 +31,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
+    #[command(subcommand)]
+    Bench(bench::Command),
     Codegen(codegen::Command),
     Demo(demo::Arguments),
     Interop(interop::Arguments),
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
 
 fn run(chore: Chore) -> Result<(), Box<dyn Error>> {
     match chore {
+        Chore::Bench(command) => command.run()?,
         Chore::Codegen(command) => command.run()?,
         Chore::Demo(arguments) => arguments.run()?,
         Chore::Interop(arguments) => arguments.run()?,

@@ -66,6 +66,8 @@ impl Arguments {
                 "bench",
                 "--package",
                 "kafka-protocol",
+                "--package",
+                "kafka-writer",
                 "--all-features",
                 "--profile",
                 "dev",

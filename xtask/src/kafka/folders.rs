@@ -15,6 +15,8 @@ pub(crate) struct Folders {
     pub(crate) clusters: PathBuf,
     /// Programs around foreign clients, as built for `cargo xtask interop`.
     pub(crate) interop: PathBuf,
+    /// What criterion measured.
+    pub(crate) benches: PathBuf,
 }
 
 impl Folders {
@@ -22,7 +24,8 @@ impl Folders {
     pub(crate) fn of_workspace() -> Result<Self> {
         let target = target()?;
         let (kafka, interop) = (target.join("kafka"), target.join("interop"));
-        Ok(Self { releases: kafka.join("jars"), clusters: kafka.join("clusters"), interop })
+        let benches = target.join("criterion");
+        Ok(Self { releases: kafka.join("jars"), clusters: kafka.join("clusters"), interop, benches })
     }
 }
 

@@ -107,7 +107,23 @@ const ROWS: &[Row] = &[
     writer("compatible_balancers", &["sarama: partition ", "librdkafka: partition ", "Java: partition "]),
     writer("compression", &["13000 bytes became "]),
     writer("many_topics", &["topic-A: Written", "topic-B: Written", "topic-C: Written"]),
+    // Whether it is there, brokers decide.
+    writer("missing_topic", &["the topic is "]),
     writer("write_messages", &["Written", "Written", "Written"]),
+    writer("writer_logging", &["WARN", "Written"]),
+    row(
+        Set::Security,
+        ("kafka-writer", "writer_properties"),
+        &[
+            "bootstrap.servers={sasl}",
+            "security.protocol=SASL_PLAINTEXT",
+            "sasl.mechanism=SCRAM-SHA-512",
+            "sasl.username={user}",
+        ],
+        &["Written"],
+    ),
+    row(Set::Security, ("kafka-writer", "writer_sasl"), &["{sasl}", "{user}"], &["Written", "Written"]),
+    row(Set::Security, ("kafka-writer", "writer_tls"), &["{mtls}", "{ca}", "{client}", "{client_key}"], &["Written"]),
     reader("explicit_commits", &["{orders}/0/0", "{orders}/0/1"]),
     reader("failing_handler", &["cannot be handled", "1 dead letters"]),
     reader("generations", &["{orders}/0/0", "{orders}/0/1"]),
@@ -221,6 +237,7 @@ impl Stage {
             // Which they do not take from the command line.
             Set::Writer => topics(&broker, &["topic-A", "topic-B", "topic-C"]).await?,
             Set::Security => {
+                topics(&broker, &["topic-A"]).await?;
                 let files = target.certificates()?;
                 let file = |path: PathBuf| path.to_string_lossy().into_owned();
                 words.extend([("sasl", target.address(listeners::SASL)?), ("mtls", target.address(listeners::MTLS)?)]);
