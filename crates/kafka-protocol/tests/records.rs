@@ -267,6 +267,22 @@ fn a_decompression_bomb_is_stopped_at_the_limit() {
     }
 }
 
+/// A batch that was changed, with the checksum of what it is now.
+fn with_checksum(mut batch: Vec<u8>) -> Bytes {
+    let checksum = crc32c::crc32c(&batch[21..]);
+    batch[17..21].copy_from_slice(&checksum.to_be_bytes());
+    Bytes::from(batch)
+}
+
+#[test]
+fn a_damaged_batch_is_found_out_after_stamping_too() {
+    let sample = Sample { timestamp: 0, key: None, value: Some(vec![7; 80]), headers: vec![] };
+    let mut buffer = sealed(Compression::None, &[sample], BatchOptions::default()).to_vec();
+    buffer[100] ^= 1;
+    let stamped = stamp_producer(Bytes::from(buffer), Producer { producer_id: 9, ..Producer::NONE }).unwrap();
+    assert!(describe(&stamped).unwrap_err().to_string().contains("checksum"));
+}
+
 #[test]
 fn a_count_that_disagrees_with_the_records_is_refused() {
     let sample = Sample { timestamp: 0, key: None, value: Some(vec![0; 80]), headers: vec![] };
@@ -276,8 +292,7 @@ fn a_count_that_disagrees_with_the_records_is_refused() {
     {
         let mut wrong = right.to_vec();
         wrong[57..61].copy_from_slice(&i32::to_be_bytes(count));
-        // Stamping sets the checksum right.
-        let wrong = stamp_producer(Bytes::from(wrong), Producer::NONE).unwrap();
+        let wrong = with_checksum(wrong);
         let refused = describe(&wrong).unwrap_err().to_string();
         assert!(refused.contains(expected), "{count}: {refused}");
         let owned = Batches::new(wrong).try_for_each(|batch| owned(&batch?, &mut BatchDecoder::default()).map(drop));
@@ -293,7 +308,7 @@ fn a_header_key_that_is_not_utf8_does_not_hide_the_record() {
     let mut buffer = sealed(Compression::None, &[sample], BatchOptions::default()).to_vec();
     let at = buffer.windows(3).position(|window| window == b"abc").unwrap();
     buffer[at] = 0xff;
-    let buffer = stamp_producer(Bytes::from(buffer), Producer::NONE).unwrap();
+    let buffer = with_checksum(buffer);
     let json = describe(&buffer).unwrap();
     assert_eq!(json["batches"][0]["records"][0]["headers"][0]["key"], "\u{fffd}bc");
 }
@@ -458,7 +473,7 @@ proptest! {
         buffer[8..12].copy_from_slice(&len.to_be_bytes());
         buffer[22] = compression.code();
         buffer[57..61].copy_from_slice(&count.to_be_bytes());
-        let buffer = stamp_producer(Bytes::from(buffer), Producer::NONE).unwrap();
+        let buffer = with_checksum(buffer);
         let _ = describe(&buffer);
     }
 
@@ -469,7 +484,7 @@ proptest! {
         let mut buffer = sealed(compression, &records, BatchOptions::default()).to_vec();
         let at = 21 + at.index(buffer.len() - 21);
         buffer[at] = byte;
-        let buffer = stamp_producer(Bytes::from(buffer), Producer::NONE).unwrap();
+        let buffer = with_checksum(buffer);
         let limits = Limits { max_decompressed_len: 1 << 20, ..Limits::default() };
         let _ = json::describe(&buffer, &limits);
     }

@@ -190,9 +190,14 @@ impl BatchBuilder {
         if !Numbers::default().varint(body_len).append_both(before_key, &mut self.buffer) {
             put_far(&mut self.buffer, body_len, timestamp_delta, offset_delta, nullable_len(key));
         }
-        self.buffer.extend_from_slice(key.unwrap_or_default());
+        // Copying nothing takes a call, too.
+        if let Some(key) = key {
+            self.buffer.extend_from_slice(key);
+        }
         before_value.append(&mut self.buffer);
-        self.buffer.extend_from_slice(value.unwrap_or_default());
+        if let Some(value) = value {
+            self.buffer.extend_from_slice(value);
+        }
         put_varint(&mut self.buffer, headers.len() as i32);
         for (key, value) in headers {
             put_varint(&mut self.buffer, key.len() as i32);

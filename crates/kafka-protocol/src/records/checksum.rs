@@ -8,9 +8,55 @@ pub(super) fn crc32c(bytes: &[u8]) -> u32 {
     u32::try_from(checksum(CrcAlgorithm::Crc32Iscsi, bytes)).unwrap_or_default()
 }
 
+/// What a checksum becomes when the beginning of its bytes is replaced by another one as long, and the `rest` bytes
+/// behind it are not looked at again. `before` and `after` are the checksums of the two beginnings alone.
+///
+/// A checksum is linear but for a constant: the difference of two, of equally many bytes, is that of the beginnings,
+/// multiplied by x⁸ for each byte behind.
+pub(super) fn with_other_beginning(checksum: u32, before: u32, after: u32, rest: usize) -> u32 {
+    let (mut difference, mut power, mut left) = (before ^ after, X_8, rest);
+    while left != 0 {
+        if left & 1 == 1 {
+            difference = product(difference, power);
+        }
+        power = product(power, power);
+        left >>= 1;
+    }
+    checksum ^ difference
+}
+
+/// The product of two polynomials over GF(2), modulo Castagnoli's. The highest bit stands for x⁰.
+fn product(one: u32, other: u32) -> u32 {
+    let (mut sum, mut shifted) = (0, other);
+    for bit in (0..u32::BITS).rev() {
+        sum ^= shifted * ((one >> bit) & 1);
+        shifted = (shifted >> 1) ^ (CASTAGNOLI * (shifted & 1));
+    }
+    sum
+}
+
+/// The highest bit stands for x³¹ where a polynomial is written down: here for x⁰.
+const CASTAGNOLI: u32 = 0x1edc_6f41_u32.reverse_bits();
+const X_8: u32 = 1 << (31 - 8);
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn another_beginning_needs_no_look_at_the_rest(
+            bytes in proptest::collection::vec(any::<u8>(), 40..3000), other in any::<[u8; 40]>(),
+        ) {
+            let mut changed = bytes.clone();
+            changed[..40].copy_from_slice(&other);
+            let rest = bytes.len() - 40;
+            let found = with_other_beginning(crc32c(&bytes), crc32c(&bytes[..40]), crc32c(&other), rest);
+            prop_assert_eq!(found, crc32c(&changed));
+        }
+    }
 
     /// RFC 3720, B.4, and another implementation.
     #[test]

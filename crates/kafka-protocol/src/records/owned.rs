@@ -26,6 +26,20 @@ impl OwnedRecords {
         &self.data
     }
 
+    /// The next record as what `make` makes of it, and of the [buffer](Self::buffer) that all its slices lie in: an
+    /// [`OwnedRecord`] on the way to something else would cost more than reading it.
+    ///
+    /// # Errors
+    /// As the iterator.
+    #[inline(always)]
+    pub fn next_as<T>(&mut self, make: impl FnOnce(Record<'_>, &Bytes) -> T) -> Option<Result<T, DecodeError>> {
+        let mut cursor = Cursor::at(&self.data, self.position);
+        let made = self.walk.next(&mut cursor, |record| make(record, &self.data));
+        // An error has put the cursor at the end of nothing.
+        self.position = if let Some(Err(_)) = made { self.data.len() } else { cursor.position() };
+        made
+    }
+
     /// Gives up the buffer. Once no record is left, `Vec::from` makes it a vector again without copying, for
     /// [`BatchDecoder::recycle`](crate::records::BatchDecoder::recycle).
     pub fn into_buffer(self) -> Bytes {
@@ -38,11 +52,7 @@ impl Iterator for OwnedRecords {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let mut cursor = Cursor::at(&self.data, self.position);
-        let record = self.walk.next(&mut cursor, |record| OwnedRecord::new(record, &self.data));
-        // An error has put the cursor at the end of nothing.
-        self.position = if let Some(Err(_)) = record { self.data.len() } else { cursor.position() };
-        record
+        self.next_as(OwnedRecord::new)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

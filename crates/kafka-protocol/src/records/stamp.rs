@@ -7,11 +7,12 @@ use crate::records::batch::{
     ATTRIBUTES_AT, BASE_SEQUENCE_AT, CRC_AT, HEADER_LEN, LOG_APPEND_TIME, MAGIC_AT, MAX_TIMESTAMP_AT,
     PARTITION_LEADER_EPOCH_AT, PRODUCER_EPOCH_AT, PRODUCER_ID_AT,
 };
-use crate::records::checksum::crc32c;
+use crate::records::checksum::{crc32c, with_other_beginning};
 use crate::{DecodeError, DecodeErrorKind};
 
-/// Writes producer id, epoch and base sequence into a sealed batch, and its new checksum. Copies the batch only if
-/// somebody else holds its bytes.
+/// Writes producer id, epoch and base sequence into a sealed batch, and its new checksum, which follows from the old one:
+/// the records are not looked at, and what was damaged stays found out. Copies the batch only if somebody else holds its
+/// bytes.
 ///
 /// # Errors
 /// `Truncated` for bytes that are no whole header, `Magic` for a message set.
@@ -69,11 +70,20 @@ fn change(batch: Bytes, edit: impl FnOnce(&mut [u8; HEADER_LEN]) -> Checksum) ->
     if magic != 2 {
         return Err(DecodeError::new(DecodeErrorKind::Magic(magic), MAGIC_AT));
     }
+    let before = covered_checksum(header);
     if let Checksum::Changes = edit(header) {
-        let checksum = crc32c(batch.get(ATTRIBUTES_AT..).unwrap_or_default());
+        let (after, mut checksum) = (covered_checksum(header), [0; 4]);
+        checksum.copy_from_slice(&header[CRC_AT..CRC_AT + 4]);
+        let rest = batch.len() - HEADER_LEN;
+        let checksum = with_other_beginning(u32::from_be_bytes(checksum), before, after, rest);
         put(&mut batch, CRC_AT, checksum.to_be_bytes());
     }
     Ok(batch.freeze())
+}
+
+/// The checksum of what of the header a batch's checksum covers.
+fn covered_checksum(header: &[u8; HEADER_LEN]) -> u32 {
+    crc32c(&header[ATTRIBUTES_AT..])
 }
 
 /// Overwrites what is at a place of the header.
