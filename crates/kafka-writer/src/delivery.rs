@@ -3,6 +3,7 @@
 //! Sans-IO.
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -26,8 +27,9 @@ use crate::lock::lock;
 #[derive(Debug)]
 #[must_use = "whether the message was written is known only to who awaits this"]
 pub struct Delivery {
-    settled: Settling,
+    result: Arc<BatchResult>,
     index: u32,
+    place: Place,
 }
 
 /// Where a message was written.
@@ -42,24 +44,25 @@ pub struct Written {
 
 impl Delivery {
     pub(crate) fn new(result: Arc<BatchResult>, index: u32) -> Self {
-        Self { settled: Settling::new(result), index }
+        Self { result, index, place: Place::default() }
     }
 
     /// The partition that the balancer chose.
     pub fn partition(&self) -> i32 {
-        self.settled.result.partition
+        self.result.partition
     }
 }
 
 impl Future for Delivery {
     type Output = Result<Written>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let index = self.index;
-        let Poll::Ready((partition, outcomes)) = self.settled.poll_outcomes(cx) else { return Poll::Pending };
-        let outcome = outcomes.of(partition, index);
+        let Self { result, index, place } = &mut *self;
+        let Poll::Ready(outcomes) = result.poll_outcomes(place, cx) else { return Poll::Pending };
+        let outcome = outcomes.of(result.partition, *index);
         if outcome.is_err() {
-            self.settled.result.heard.fetch_add(1, Ordering::Relaxed);
+            result.heard.fetch_add(1, Ordering::Relaxed);
         }
         Poll::Ready(outcome)
     }
@@ -151,6 +154,31 @@ impl BatchResult {
         Some((unheard, self.outcomes.get()?.error()?.clone()))
     }
 
+    /// Waits for all to be said. `place` is the future's own.
+    #[inline]
+    fn poll_outcomes(&self, place: &mut Place, cx: &Context<'_>) -> Poll<&Outcomes> {
+        match self.outcomes.get() {
+            Some(outcomes) => Poll::Ready(outcomes),
+            None => self.wait(place, cx),
+        }
+    }
+
+    fn wait(&self, place: &mut Place, cx: &Context<'_>) -> Poll<&Outcomes> {
+        let wakers = &mut lock(&self.pending).wakers;
+        // Looked at again under the lock: `settle` takes the list and sets the outcomes under it.
+        if let Some(outcomes) = self.outcomes.get() {
+            return Poll::Ready(outcomes);
+        }
+        match place.0.and_then(|place| wakers.get_mut(place.get() as usize - 1)) {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => {
+                wakers.push(cx.waker().clone());
+                *place = Place(u32::try_from(wakers.len()).ok().and_then(NonZeroU32::new));
+            }
+        }
+        Poll::Pending
+    }
+
     #[cfg(test)]
     pub(crate) fn outcome(&self, index: u32) -> Option<Result<Option<i64>>> {
         let written = |written: Written| written.offset;
@@ -179,38 +207,20 @@ impl Outcomes {
     }
 }
 
+/// Where in the list the waker of a future's last poll is, counted from 1. Half a word: there may be millions of them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place(Option<NonZeroU32>);
+
 /// A future of a whole batch: done when the batch is settled; fails with its first error.
 #[derive(Debug)]
 pub(crate) struct Settling {
     result: Arc<BatchResult>,
-    /// The waker of the last poll is at this place of the list.
-    place: Option<usize>,
+    place: Place,
 }
 
 impl Settling {
     pub(crate) fn new(result: Arc<BatchResult>) -> Self {
-        Self { result, place: None }
-    }
-
-    fn poll_outcomes(&mut self, cx: &Context<'_>) -> Poll<(i32, &Outcomes)> {
-        if self.result.outcomes.get().is_none() {
-            let wakers = &mut lock(&self.result.pending).wakers;
-            // Looked at again under the lock: `settle` takes the list and sets the outcomes under it.
-            if self.result.outcomes.get().is_none() {
-                match self.place.and_then(|place| wakers.get_mut(place)) {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    None => {
-                        self.place = Some(wakers.len());
-                        wakers.push(cx.waker().clone());
-                    }
-                }
-                return Poll::Pending;
-            }
-        }
-        match self.result.outcomes.get() {
-            Some(outcomes) => Poll::Ready((self.result.partition, outcomes)),
-            None => Poll::Pending,
-        }
+        Self { result, place: Place::default() }
     }
 }
 
@@ -218,7 +228,8 @@ impl Future for Settling {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_outcomes(cx).map(|(_, outcomes)| outcomes.error().cloned().map_or(Ok(()), Err))
+        let Self { result, place } = &mut *self;
+        result.poll_outcomes(place, cx).map(|outcomes| outcomes.error().cloned().map_or(Ok(()), Err))
     }
 }
 
@@ -252,6 +263,11 @@ mod tests {
             assert!(poll(&mut delivery).is_pending());
         }
         assert_eq!(lock(&result.pending).wakers.len(), 1);
+    }
+
+    #[test]
+    fn a_delivery_takes_two_words() {
+        assert!(size_of::<Delivery>() <= 16);
     }
 
     #[test]

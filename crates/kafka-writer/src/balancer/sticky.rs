@@ -40,9 +40,11 @@ impl Sticky {
     fn stick(&self, message: &Message, partitions: &[i32], queued: &dyn Fn(i32) -> usize) -> i32 {
         let len = message.value.as_ref().map_or(0, |value| value.len()).saturating_add(OVERHEAD);
         let current = self.current.load(Ordering::Relaxed);
-        // Who loses a race counts a message to the wrong partition, which does not matter.
-        let used = self.used.fetch_add(len, Ordering::Relaxed);
+        // Who loses a race counts a message to the wrong partition, or not at all, which does not matter: to count exactly
+        // would cost each message more.
+        let used = self.used.load(Ordering::Relaxed);
         if used < self.bytes && is_in(partitions, current) {
+            self.used.store(used.saturating_add(len), Ordering::Relaxed);
             return current;
         }
         let next = pick(partitions, queued);
