@@ -3,12 +3,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use kafka_conn::{AbortFilter, Header, Message};
 use kafka_protocol::DecodeError;
 use kafka_protocol::messages::fetch::AbortedTransaction;
 use kafka_protocol::records::{
-    Batch, BatchDecoder, Compression, ControlRecord, ControlType, OwnedRecord, OwnedRecords, RecordBatch,
+    Batch, BatchDecoder, Compression, ControlRecord, ControlType, OwnedRecords, Record, RecordBatch,
 };
+use smol_str::SmolStr;
 
 use crate::batch::FetchedBatch;
 use crate::error::{Error, ErrorKind, Result};
@@ -34,6 +36,8 @@ struct Current {
     records: OwnedRecords,
     /// The offset to return when it was begun; it may hold records before that.
     from: i64,
+    /// The batch's last offset.
+    last: i64,
 }
 
 impl Chunk {
@@ -83,22 +87,38 @@ impl Chunk {
         self.leader_epoch
     }
 
-    /// The next message; `None` when there is none left.
+    /// Puts the next message into its place; `None` when there is none left. The message is made right there: each time
+    /// that one is handed on costs as much as to read it.
     ///
     /// # Errors
     /// [`CorruptBatch`](ErrorKind::CorruptBatch); the offset stays before what could not be read.
-    pub(crate) fn next_message(&mut self, decoder: &mut BatchDecoder) -> Result<Option<Message>> {
+    #[inline]
+    pub(crate) fn next_message(
+        &mut self,
+        decoder: &mut BatchDecoder,
+        place: &mut Option<Message>,
+    ) -> Result<Option<()>> {
         loop {
-            match self.next_record() {
-                Some(Ok(record)) => return Ok(Some(self.message(record))),
+            match self.next_record(place) {
+                Some(Ok(())) => return Ok(Some(())),
                 Some(Err(error)) => return Err(self.at(error)),
                 None => {}
             }
-            self.finish(decoder);
-            let Some(batch) = self.next_data(decoder)? else { return Ok(None) };
-            let records = batch.owned_records(decoder).map_err(|error| self.at(error.into()))?;
-            self.current = Some(Current { batch, records, from: self.offset });
+            if !self.next_current(decoder)? {
+                return Ok(None);
+            }
         }
+    }
+
+    /// Begins the next batch with records to return; `false` when there is none left.
+    #[inline(never)]
+    fn next_current(&mut self, decoder: &mut BatchDecoder) -> Result<bool> {
+        self.finish(decoder);
+        let Some(batch) = self.next_data(decoder)? else { return Ok(false) };
+        let records = batch.owned_records(decoder).map_err(|error| self.at(error.into()))?;
+        let last = batch.last_offset();
+        self.current = Some(Current { batch, records, from: self.offset, last });
+        Ok(true)
     }
 
     /// The next batch with records to return, or what is left of the one begun; `None` when there is none left.
@@ -122,15 +142,23 @@ impl Chunk {
 
     /// The next record of the current batch that is not before the offset.
     #[inline]
-    fn next_record(&mut self) -> Option<Result<OwnedRecord>> {
-        let current = self.current.as_mut()?;
+    fn next_record(&mut self, place: &mut Option<Message>) -> Option<Result<()>> {
+        let Self { held, high_watermark, offset, current, .. } = self;
+        let (current, gauge) = (current.as_mut()?, held.gauge());
+        let expected = *offset..=current.last;
         loop {
-            match current.records.next()? {
-                Ok(record) if record.offset < current.from => {}
-                Ok(record) if (self.offset..=current.batch.last_offset()).contains(&record.offset) => {
-                    self.offset = record.offset.saturating_add(1);
-                    return Some(Ok(record));
+            let read = |record: Record<'_>, buffer: &Bytes| {
+                if expected.contains(&record.offset) {
+                    *place = Some(message(gauge, *high_watermark, &record, buffer));
                 }
+                record.offset
+            };
+            match current.records.next_as(read)? {
+                Ok(found) if expected.contains(&found) => {
+                    *offset = found.saturating_add(1);
+                    return Some(Ok(()));
+                }
+                Ok(found) if found < current.from => {}
                 // An offset that its header does not have, or one that goes back.
                 Ok(_) => return Some(Err(Error::new(ErrorKind::CorruptBatch))),
                 Err(error) => return Some(Err(error.into())),
@@ -172,24 +200,34 @@ impl Chunk {
         Ok(self.filter.admits(batch, marker) && marker.is_none() && batch.count() > 0)
     }
 
-    fn message(&self, record: OwnedRecord) -> Message {
-        let gauge = self.held.gauge();
-        Message {
-            topic: gauge.topic.clone(),
-            partition: gauge.partition,
-            offset: record.offset,
-            high_watermark: self.high_watermark,
-            key: record.key,
-            value: record.value,
-            headers: record.headers.iter().map(|header| Header { key: header.key, value: header.value }).collect(),
-            timestamp: timestamp(record.timestamp),
-        }
-    }
-
     fn at(&self, error: Error) -> Error {
         let gauge = self.held.gauge();
         error.with_partition(&gauge.topic, gauge.partition).with_offset(self.offset)
     }
+}
+
+/// A record as a message, whose parts share the buffer that the record lies in.
+#[inline(always)]
+fn message(gauge: &Gauge, high_watermark: i64, record: &Record<'_>, buffer: &Bytes) -> Message {
+    Message {
+        topic: gauge.topic.clone(),
+        partition: gauge.partition,
+        offset: record.offset,
+        high_watermark,
+        key: record.key.map(|key| buffer.slice_ref(key)),
+        value: record.value.map(|value| buffer.slice_ref(value)),
+        headers: if record.headers.is_empty() { Vec::new() } else { headers(record, buffer) },
+        timestamp: timestamp(record.timestamp),
+    }
+}
+
+#[inline(never)]
+fn headers(record: &Record<'_>, buffer: &Bytes) -> Vec<Header> {
+    let header = |header: kafka_protocol::records::Header<'_>| Header {
+        key: SmolStr::from(&*header.key),
+        value: header.value.map(|value| buffer.slice_ref(value)),
+    };
+    record.headers.iter().map(header).collect()
 }
 
 /// What a control batch says; it has one record. Compaction may have removed that too.
@@ -237,11 +275,11 @@ mod tests {
                 let gauge = Arc::new(Gauge::new("t".into(), 0, 0, Arc::new(Total::default())));
                 let mut chunk = Chunk::new(gauge.hold(100, 6), batches, 0, 6, Vec::new());
                 let mut decoder = BatchDecoder::default();
-                let mut offsets = vec![chunk.next_message(&mut decoder).unwrap().unwrap().offset];
+                let mut offsets = vec![next(&mut chunk, &mut decoder).unwrap().unwrap().offset];
                 assert!(!answer.is_unique());
                 chunk.detach();
                 assert!(answer.is_unique(), "{format:?}");
-                while let Some(message) = chunk.next_message(&mut decoder).unwrap() {
+                while let Some(message) = next(&mut chunk, &mut decoder).unwrap() {
                     assert_eq!(message.value.as_deref(), Some(&b"value"[..]));
                     offsets.push(message.offset);
                 }
@@ -250,8 +288,14 @@ mod tests {
         }
     }
 
+    fn next(chunk: &mut Chunk, decoder: &mut BatchDecoder) -> Result<Option<Message>> {
+        let mut message = None;
+        assert_eq!(chunk.next_message(decoder, &mut message)?.is_some(), message.is_some());
+        Ok(message)
+    }
+
     /// Two batches of three records each.
-    fn answer(format: Option<MessageFormat>, compression: Compression) -> bytes::Bytes {
+    fn answer(format: Option<MessageFormat>, compression: Compression) -> Bytes {
         let mut bytes = Vec::new();
         for base in [0, 3] {
             let mut compressor = Compressor::new(compression, None).unwrap();
@@ -277,9 +321,9 @@ mod tests {
             let (mut messages, mut batches) = (chunk(1, offsets), chunk(1, offsets));
             let mut decoder = BatchDecoder::default();
             for _ in 0..good {
-                assert!(messages.next_message(&mut decoder).unwrap().is_some());
+                assert!(next(&mut messages, &mut decoder).unwrap().is_some());
             }
-            let error = messages.next_message(&mut decoder).unwrap_err();
+            let error = next(&mut messages, &mut decoder).unwrap_err();
             assert_eq!(error.kind(), &ErrorKind::CorruptBatch, "{offsets:?}");
             let batch = batches.next_batch(&mut BatchDecoder::default()).unwrap().unwrap();
             let records: Vec<_> = batch.records(&mut decoder).unwrap().collect();

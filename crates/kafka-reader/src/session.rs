@@ -48,7 +48,8 @@ pub(crate) enum Naming {
     Ids,
 }
 
-/// The id makes a topic that was deleted and created again another one.
+/// A partition, as requests and answers name it: by the topic's name or by its id, the other one left empty. The id makes a
+/// topic that was deleted and created again another one.
 type Key = (SmolStr, Uuid, i32);
 
 /// What is wanted of a partition.
@@ -93,14 +94,14 @@ impl FetchSession {
             self.naming = naming;
             self.reset(None);
         }
-        self.asked = wanted.iter().map(|wanted| (wanted.key(), wanted.clone())).collect();
+        self.asked = wanted.iter().map(|wanted| (wanted.key(naming), wanted.clone())).collect();
         match self.state {
             State::Full { closes } => {
                 let topics = topics(wanted.iter(), naming);
                 Parts { session_id: closes, session_epoch: 0, topics, forgotten: Vec::new() }
             }
             State::Incremental { id, epoch } => {
-                let changed = wanted.iter().filter(|wanted| self.known.get(&wanted.key()) != Some(*wanted));
+                let changed = wanted.iter().filter(|wanted| self.known.get(&wanted.key(naming)) != Some(*wanted));
                 let gone = self.known.iter().filter(|(key, _)| !self.asked.contains_key(*key));
                 let forgotten = forgotten(gone.map(|(_, known)| known), naming);
                 Parts { session_id: id, session_epoch: epoch, topics: topics(changed, naming), forgotten }
@@ -163,12 +164,11 @@ impl FetchSession {
         let mut count = 0;
         for topic in &response.responses {
             for data in &topic.partitions {
-                let named = |wanted: &Wanted| match self.naming {
-                    Naming::Names => wanted.topic == topic.topic,
-                    Naming::Ids => wanted.topic_id == topic.topic_id,
+                let (name, id) = match self.naming {
+                    Naming::Names => (topic.topic.clone(), Uuid::ZERO),
+                    Naming::Ids => (SmolStr::default(), topic.topic_id),
                 };
-                let found = self.asked.values().any(|wanted| wanted.partition == data.partition_index && named(wanted));
-                if !found {
+                if !self.asked.contains_key(&(name, id, data.partition_index)) {
                     return false;
                 }
                 count += 1;
@@ -185,8 +185,9 @@ impl Wanted {
         same && self.partition == data.partition_index
     }
 
-    fn key(&self) -> Key {
-        (self.topic.clone(), self.topic_id, self.partition)
+    fn key(&self, naming: Naming) -> Key {
+        let (topic, topic_id) = self.name(naming);
+        (topic, topic_id, self.partition)
     }
 }
 

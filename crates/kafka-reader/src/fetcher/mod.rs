@@ -2,7 +2,7 @@
 
 mod side;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -469,19 +469,20 @@ impl Fetcher {
         let (begun, shared) = (Instant::now(), Arc::clone(&self.shared));
         learn(&shared.transport, &response, planned);
         let mut room = response.throttle_time_ms <= 0;
-        let (mut records, mut bytes) = (0, 0);
-        for topic in response.responses {
+        let mut taken = Taken::default();
+        for topic in &response.responses {
             for data in &topic.partitions {
                 room &= data.records.as_ref().is_none_or(bytes::Bytes::is_empty);
-                let (more, size) = self.handle_partition(&topic, data, planned).await;
-                (records, bytes) = (records + more, bytes + size);
+                self.handle_partition(topic, data, planned, &mut taken);
             }
         }
+        let Taken { records, bytes, .. } = taken;
         shared.counters.messages.add(records);
         shared.counters.bytes.add(bytes);
         shared.counters.fetch_size.add(records);
         shared.counters.fetch_bytes.add(bytes);
         shared.counters.read_time.add_time(begun.elapsed());
+        self.put_in_order(taken).await;
         if room {
             self.handle_vacancies(planned).await;
         }
@@ -490,74 +491,83 @@ impl Fetcher {
 
     /// An answer had no record though there was room for some: a partition that goes on may have nothing but a gap there.
     async fn handle_vacancies(&mut self, planned: &Planned) {
+        let (mut next, mut vacant) = (0, Vec::new());
         for wanted in &planned.wanted {
             let asked = |assigned: &Assigned| {
                 assigned.gauge.partition == wanted.partition && assigned.gauge.topic == wanted.topic
             };
-            let Some(at) = self.partitions.iter().position(asked) else { continue };
-            let assigned = &mut self.partitions[at];
+            let Some(at) = position_from(&self.partitions, next, asked) else { continue };
+            next = at + 1;
+            let Some(assigned) = self.partitions.get_mut(at) else { continue };
             if let Some(end) = assigned.gauge.end().filter(|end| assigned.position.handle_vacancy(*end)) {
-                self.give_back_one(at, Reason::Vacant(end)).await;
+                vacant.push((assigned.gauge.slot, Reason::Vacant(end)));
             }
         }
+        self.give_back_all(vacant).await;
     }
 
-    /// Returns how many records there were, and the bytes of their batches.
-    async fn handle_partition(
+    /// Takes what an answer says of a partition.
+    fn handle_partition(
         &mut self,
         topic: &FetchableTopicResponse,
         data: &PartitionData,
         planned: &Planned,
-    ) -> (u64, u64) {
-        let named = |gauge: &Gauge, id: Uuid| {
-            let same = if topic.topic_id.is_zero() { gauge.topic == topic.topic } else { id == topic.topic_id };
+        taken: &mut Taken,
+    ) {
+        let named = |assigned: &Assigned| {
+            let Assigned { gauge, topic_id, .. } = assigned;
+            let same = if topic.topic_id.is_zero() { gauge.topic == topic.topic } else { *topic_id == topic.topic_id };
             same && gauge.partition == data.partition_index
         };
-        let Some(at) = self.partitions.iter().position(|assigned| named(&assigned.gauge, assigned.topic_id)) else {
-            return (0, 0);
+        let Some(at) = position_from(&self.partitions, taken.at, named) else { return };
+        let wanted = position_from(&planned.wanted, taken.wanted, |wanted| wanted.is_answered_by(topic, data));
+        (taken.at, taken.wanted) = (at + 1, wanted.map_or(taken.wanted, |at| at + 1));
+        let (Some(assigned), Some(wanted)) = (self.partitions.get_mut(at), wanted.and_then(|at| planned.wanted.get(at)))
+        else {
+            return;
         };
-        let asked = planned
-            .wanted
-            .iter()
-            .find(|wanted| wanted.partition == data.partition_index && wanted.topic == self.partitions[at].gauge.topic);
         // What was asked for at another position says nothing of this one, which is younger than the request.
-        let Some(asked) = asked.filter(|wanted| wanted.fetch_offset == self.partitions[at].position.offset()) else {
-            return (0, 0);
-        };
-        let asked = asked.max_bytes;
-        let isolation_level = self.shared.settings.isolation_level;
-        let assigned = &mut self.partitions[at];
+        if wanted.fetch_offset != assigned.position.offset() {
+            return;
+        }
+        let settings = &self.shared.settings;
         let nearer = BrokerId(data.preferred_read_replica);
         if data.error_code == 0 && nearer.0 >= 0 && nearer != self.broker {
-            self.give_back_one(at, Reason::Nearer(nearer)).await;
-            return (0, 0);
+            taken.returned.push((assigned.gauge.slot, Reason::Nearer(nearer)));
+            return;
         }
-        match assigned.position.handle_data(data, asked) {
-            Outcome::Nothing => assigned.answered(data, isolation_level),
+        let reason = match assigned.position.handle_data(data, wanted.max_bytes) {
+            Outcome::Nothing => return assigned.answered(data, settings.isolation_level),
             Outcome::Batches { batches, from, size } => {
-                assigned.answered(data, isolation_level);
+                assigned.answered(data, settings.isolation_level);
                 assigned.otherwise = None;
                 // An old message set does not say how many it has.
                 let count = |batch: &Batch| batch.as_record_batch().map_or(1, RecordBatch::count);
                 let records: usize = batches.iter().map(count).sum();
                 let held = assigned.gauge.hold(size.saturating_add(size_of_val(batches.as_slice())), records);
-                let chunk = Chunk::new(held, batches, from, data.high_watermark, aborted(data, isolation_level));
-                // Behind the others: where an answer is cut at `max_bytes`, each gets its turn.
-                let assigned = self.partitions.remove(at);
-                self.partitions.push(assigned);
+                let aborted = aborted(data, settings.isolation_level);
+                let chunk = Chunk::new(held, batches, from, data.high_watermark, aborted);
+                taken.read.insert(assigned.gauge.slot);
+                (taken.records, taken.bytes) = (taken.records + records as u64, taken.bytes + size as u64);
                 let _reader_is_gone = self.shared.events.send(Event::Chunk(Box::new(chunk)));
-                return (records as u64, size as u64);
+                return;
             }
-            Outcome::NoProgress => self.retry(at, Error::new(ErrorKind::NoProgress)).await,
-            Outcome::Again(code) => self.retry(at, Error::new(ErrorKind::Broker(code))).await,
-            Outcome::Unreadable(error) => self.retry(at, error.into()).await,
-            Outcome::OutOfRange => self.give_back_one(at, Reason::OutOfRange).await,
-            Outcome::Corrupt(error) => {
-                let error = assigned.error(error.into());
-                self.give_back_one(at, Reason::Halted(error)).await;
-            }
+            Outcome::NoProgress => again(self.broker, assigned, Error::new(ErrorKind::NoProgress)),
+            Outcome::Again(code) => again(self.broker, assigned, Error::new(ErrorKind::Broker(code))),
+            Outcome::Unreadable(error) => again(self.broker, assigned, error.into()),
+            Outcome::OutOfRange => Reason::OutOfRange,
+            Outcome::Corrupt(error) => Reason::Halted(assigned.error(error.into())),
+        };
+        taken.returned.push((assigned.gauge.slot, reason));
+    }
+
+    /// What was read goes behind the others, so that each gets its turn where an answer is cut at `max_bytes`; what is to be
+    /// returned goes back.
+    async fn put_in_order(&mut self, taken: Taken) {
+        if !taken.read.is_empty() {
+            self.partitions.sort_by_key(|assigned| taken.read.contains(&assigned.gauge.slot));
         }
-        (0, 0)
+        self.give_back_all(taken.returned).await;
     }
 
     /// The broker would not read the next request before that anyway (KIP-219).
@@ -566,15 +576,14 @@ impl Fetcher {
         self.throttled_until = Instant::now() + throttle.min(MAX_THROTTLE);
     }
 
-    async fn retry(&mut self, at: usize, error: Error) {
-        let error = self.partitions[at].error(error);
-        tracing::debug!(broker = %self.broker, %error, "partition to be tried again");
-        self.give_back_one(at, Reason::Failed(error)).await;
-    }
-
-    async fn give_back_one(&mut self, at: usize, reason: Reason) {
-        let assigned = self.partitions.remove(at);
-        self.give_back(vec![assigned], reason).await;
+    /// Each for a reason of its own, by slot.
+    async fn give_back_all(&mut self, returned: Vec<(usize, Reason)>) {
+        for (slot, reason) in returned {
+            if let Some(at) = self.partitions.iter().position(|assigned| assigned.gauge.slot == slot) {
+                let assigned = self.partitions.remove(at);
+                self.give_back(vec![assigned], reason).await;
+            }
+        }
     }
 
     /// Nothing came of a request: its partitions go back, and the connection is given up.
@@ -599,6 +608,28 @@ impl Fetcher {
     }
 }
 
+/// What was taken out of an answer.
+#[derive(Debug, Default)]
+struct Taken {
+    records: u64,
+    /// Of their batches.
+    bytes: u64,
+    /// Slots of the partitions that there are records of.
+    read: HashSet<usize>,
+    returned: Vec<(usize, Reason)>,
+    /// Behind the last partition that was found, and behind what was asked of it: brokers mostly answer in the order of
+    /// the request, so there is the next one, and nobody need look through thousands for each.
+    at: usize,
+    wanted: usize,
+}
+
+/// The first element that matches, from `start` on and then from the front.
+fn position_from<T>(items: &[T], start: usize, matches: impl Fn(&T) -> bool) -> Option<usize> {
+    let (front, back) = items.split_at(start.min(items.len()));
+    let behind = back.iter().position(&matches).map(|at| front.len() + at);
+    behind.or_else(|| front.iter().position(matches))
+}
+
 impl Assigned {
     fn answered(&mut self, data: &PartitionData, isolation_level: IsolationLevel) {
         self.fetched = true;
@@ -607,6 +638,13 @@ impl Assigned {
             IsolationLevel::ReadCommitted => data.last_stable_offset,
         });
     }
+}
+
+/// Why a partition goes back that is to be tried again.
+fn again(broker: BrokerId, assigned: &Assigned, error: Error) -> Reason {
+    let error = assigned.error(error);
+    tracing::debug!(%broker, %error, "partition to be tried again");
+    Reason::Failed(error)
 }
 
 /// Takes in what an answer tells of leaders that have moved, before their partitions go back (KIP-951).

@@ -80,6 +80,8 @@ pub struct Reader {
     progress: Vec<Progress>,
     next_slot: usize,
     current: Option<Current>,
+    /// A partition that had not reached its end when that was looked at last.
+    last_behind: usize,
     /// What came of partitions while they were paused.
     aside: VecDeque<Box<Chunk>>,
     group: Option<Box<Membership>>,
@@ -164,6 +166,7 @@ impl Reader {
             progress: Vec::new(),
             next_slot: 0,
             current: None,
+            last_behind: 0,
             aside: VecDeque::new(),
             group,
             decoder,
@@ -260,7 +263,12 @@ impl Reader {
     /// See the [type](Self). A halted partition does not reach its end: where one is among the partitions that have not,
     /// its error is returned each time instead of a wait that would not end.
     pub async fn fetch_until(&mut self, end: &EndOffsets) -> Result<Option<Message>> {
-        poll_fn(|context| self.poll_until(context, end, Chunk::next_message)).await
+        poll_fn(|context| {
+            let mut message = None;
+            ready!(self.poll_until(context, end, |chunk, decoder| chunk.next_message(decoder, &mut message)))?;
+            Poll::Ready(Ok(message))
+        })
+        .await
     }
 
     /// The next batch, as [`fetch_batch`](Self::fetch_batch), or `None` as soon as every partition has
@@ -280,16 +288,13 @@ impl Reader {
         &mut self,
         context: &mut Context<'_>,
         end: &EndOffsets,
-        next: impl Fn(&mut Chunk, &mut BatchDecoder) -> Result<Option<T>>,
+        mut next: impl FnMut(&mut Chunk, &mut BatchDecoder) -> Result<Option<T>>,
     ) -> Poll<Result<Option<T>>> {
         loop {
-            if self.has_reached(end) {
-                return Poll::Ready(Ok(None));
+            if !self.is_behind(end) {
+                return Poll::Ready(self.only_halted_left(end).map_or(Ok(None), Err));
             }
-            if let Some(error) = self.only_halted_left(end) {
-                return Poll::Ready(Err(error));
-            }
-            if let Step::Item(item) = ready!(self.poll_step(context, &next))? {
+            if let Step::Item(item) = ready!(self.poll_step(context, &mut next))? {
                 return Poll::Ready(Ok(Some(item)));
             }
         }
@@ -385,19 +390,24 @@ impl Reader {
         Some(self.group.as_ref()?.group.activity())
     }
 
+    #[inline]
     pub(crate) fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Result<Message>> {
+        let mut message = None;
         loop {
-            if let Step::Item(message) = ready!(self.poll_step(context, Chunk::next_message))? {
+            let next = |chunk: &mut Chunk, decoder: &mut BatchDecoder| chunk.next_message(decoder, &mut message);
+            let _moved = ready!(self.poll_step(context, next))?;
+            if let Some(message) = message {
                 return Poll::Ready(Ok(message));
             }
         }
     }
 
     /// Takes the next thing out of what was fetched, or waits for more. Nothing is taken before it can be returned.
+    #[inline(always)]
     fn poll_step<T>(
         &mut self,
         context: &mut Context<'_>,
-        next: impl Fn(&mut Chunk, &mut BatchDecoder) -> Result<Option<T>>,
+        next: impl FnOnce(&mut Chunk, &mut BatchDecoder) -> Result<Option<T>>,
     ) -> Poll<Result<Step<T>>> {
         // What was revoked does not come out, whatever is left of it.
         if self.group.as_ref().is_some_and(|membership| membership.group.has_news()) {
@@ -507,6 +517,21 @@ impl Reader {
     fn all_halted(&self) -> Option<Error> {
         let first = self.progress.first().filter(|_| self.group.is_none())?.halted.clone();
         first.filter(|_| self.progress.iter().all(|progress| progress.halted.is_some()))
+    }
+
+    /// Whether a partition that is read has not reached its end. The one that was found last is looked at first, then
+    /// those behind it: so all of them together are looked at about once, not once for each message.
+    #[inline]
+    fn is_behind(&mut self, end: &EndOffsets) -> bool {
+        let behind = |progress: &Progress| progress.halted.is_none() && !progress.has_reached(end);
+        if self.progress.get(self.last_behind).is_some_and(behind) {
+            return true;
+        }
+        let (front, back) = self.progress.split_at(self.last_behind.min(self.progress.len()));
+        let found = back.iter().position(behind).map(|at| front.len() + at);
+        let found = found.or_else(|| front.iter().position(behind));
+        self.last_behind = found.unwrap_or_default();
+        found.is_some()
     }
 
     /// The error of a halted partition, if only such have not reached their end.
