@@ -1,5 +1,6 @@
-//! `kafka bench`: how fast a cluster is written to.
+//! `kafka bench`: how fast a cluster is written to, and read.
 
+mod consume;
 mod produce;
 mod text;
 
@@ -17,6 +18,8 @@ use crate::signals::Signals;
 pub(crate) enum BenchCommand {
     /// Write many messages, one by one, and see how long it takes
     Produce(BenchProduceArguments),
+    /// Read messages, one by one, from the start of a topic, and see how long it takes
+    Consume(BenchConsumeArguments),
 }
 
 #[derive(Debug, Args)]
@@ -40,11 +43,28 @@ pub(crate) struct BenchProduceArguments {
     pub(crate) connect: ConnectArguments,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct BenchConsumeArguments {
+    /// The topic to read
+    #[arg(short, long)]
+    pub(crate) topic: String,
+    /// How many messages to read [default: all that there are now]
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArguments,
+}
+
 pub(crate) async fn run(command: BenchCommand, mut signals: Signals) -> Result<Outcome> {
-    let BenchCommand::Produce(arguments) = command;
+    let bench = async {
+        match command {
+            BenchCommand::Produce(arguments) => produce::run(&arguments).await,
+            BenchCommand::Consume(arguments) => consume::run(&arguments).await,
+        }
+    };
     tokio::select! {
         biased;
         signal = signals.next() => Ok(Outcome::Interrupted(signal)),
-        outcome = produce::run(&arguments) => outcome,
+        outcome = bench => outcome,
     }
 }
