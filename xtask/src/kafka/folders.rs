@@ -17,15 +17,22 @@ pub(crate) struct Folders {
     pub(crate) interop: PathBuf,
     /// What criterion measured.
     pub(crate) benches: PathBuf,
+    /// Programs around clients, as built for `cargo xtask bench`, and what it found.
+    pub(crate) peers: PathBuf,
 }
 
 impl Folders {
     /// The folders below this workspace's target folder, wherever `CARGO_TARGET_DIR` or cargo's configuration put it.
     pub(crate) fn of_workspace() -> Result<Self> {
         let target = target()?;
-        let (kafka, interop) = (target.join("kafka"), target.join("interop"));
-        let benches = target.join("criterion");
-        Ok(Self { releases: kafka.join("jars"), clusters: kafka.join("clusters"), interop, benches })
+        let kafka = target.join("kafka");
+        Ok(Self {
+            releases: kafka.join("jars"),
+            clusters: kafka.join("clusters"),
+            interop: target.join("interop"),
+            benches: target.join("criterion"),
+            peers: target.join("peers"),
+        })
     }
 }
 
