@@ -33,6 +33,11 @@ pub(crate) enum Error {
          kafka groups reset-offsets"
     )]
     PlaceOfGroup,
+    #[error(
+        "the cluster offers no delegation tokens here: they need a login by SASL or a certificate, and not by a token, \
+         and brokers with delegation.token.secret.key"
+    )]
+    TokensNotOffered(#[source] kafka_admin::Error),
     #[error("this user sees no token {id:?}: kafka tokens describe lists those that there are")]
     UnknownToken { id: String },
     #[error("{0} does not go with {1}")]

@@ -89,12 +89,20 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// The command that makes a topic which does not exist. Names that need quotes are no topics' names.
+/// What to type, where that is known.
 fn tip(error: &(dyn StdError + 'static)) -> Option<String> {
-    let unknown = causes(error)
-        .filter_map(|cause| cause.downcast_ref::<kafka_conn::Error>())
-        .find(|cause| *cause.kind() == ErrorKind::UnknownTopic)?;
-    let topic = unknown.context().topic.as_deref()?;
+    let mut causes = causes(error).filter_map(|cause| cause.downcast_ref::<kafka_conn::Error>());
+    causes.find_map(|cause| match cause.kind() {
+        ErrorKind::UnknownTopic => new_topic(cause.context().topic.as_deref()?),
+        ErrorKind::UnprotectedCredentials { .. } => {
+            Some("to encrypt: --tls; where nobody else sees the traffic: --sasl-unencrypted".to_owned())
+        }
+        _ => None,
+    })
+}
+
+/// The command that makes a topic which does not exist. Names that need quotes are no topics' names.
+fn new_topic(topic: &str) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     topic.bytes().all(plain).then(|| format!("to create it: kafka topics create {topic}"))
 }
@@ -134,6 +142,8 @@ mod tests {
         assert_eq!(tip(&unknown("a.b")).as_deref(), Some("to create it: kafka topics create a.b"));
         assert_eq!(tip(&unknown("a; b")), None);
         assert_eq!(tip(&Error::from(kafka_conn::Error::new(ErrorKind::NotKafka))), None);
+        let plain = kafka_conn::Error::new(ErrorKind::UnprotectedCredentials { mechanism: "PLAIN".into() });
+        assert!(tip(&Error::from(plain)).unwrap().contains("--sasl-unencrypted"));
     }
 
     #[test]

@@ -45,8 +45,8 @@ impl<const N: usize> Table<N> {
         self.rows.iter().map(row).collect::<Vec<_>>().join("\n")
     }
 
-    /// Columns side by side, those of numbers to the right. Where that is wider than `limit`, the widest columns go on
-    /// in the next line: nothing is left out.
+    /// Columns side by side, those of numbers to the right. Where that is wider than `limit`, columns whose cells are all
+    /// the same are said once, before the others, and the widest columns go on in the next line: nothing is left out.
     pub(crate) fn to_text(&self, limit: Option<usize>) -> String {
         let headings = self.columns.map(heading);
         let cells: Vec<_> = self.rows.iter().map(|row| row.each_ref().map(text)).collect();
@@ -54,14 +54,42 @@ impl<const N: usize> Table<N> {
         for row in &cells {
             row.iter().zip(&mut widths).for_each(|(cell, width)| *width = (*width).max(cell.chars().count()));
         }
-        shrink(&mut widths, limit);
-        let mut right = [false; N];
-        for (column, right) in right.iter_mut().enumerate() {
-            let is_right = |row: &[Value; N]| row[column].is_number() || row[column].is_null();
-            *right = !self.rows.is_empty() && self.rows.iter().all(is_right);
+        let shown = columns_to_show(&cells, &widths, limit);
+        let said = (0..N).filter(|column| !shown.contains(column));
+        let mut text: String = said.map(|column| format!("{}: {}\n", headings[column], cells[0][column])).collect();
+        if !text.is_empty() {
+            text.push('\n');
         }
-        iter::once(&headings).chain(&cells).map(|row| lines(row, &widths, &right)).collect()
+        let is_right = |column: usize, row: &[Value; N]| row[column].is_number() || row[column].is_null();
+        let right = |column| !self.rows.is_empty() && self.rows.iter().all(|row| is_right(column, row));
+        let right: Vec<_> = shown.iter().map(|column| right(*column)).collect();
+        let mut widths: Vec<_> = shown.iter().map(|column| widths[*column]).collect();
+        shrink(&mut widths, limit);
+        for row in iter::once(&headings).chain(&cells) {
+            let row: Vec<_> = shown.iter().map(|column| row[*column].as_str()).collect();
+            text.push_str(&lines(&row, &widths, &right));
+        }
+        text
     }
+}
+
+/// The columns that stand side by side: all, or where they do not fit, without those that say the same in each row.
+fn columns_to_show<const N: usize>(cells: &[[String; N]], widths: &[usize; N], limit: Option<usize>) -> Vec<usize> {
+    let mut shown: Vec<_> = (0..N).collect();
+    let (Some(limit), [first, _, ..]) = (limit, cells) else { return shown };
+    let same = |column: &usize| cells.iter().all(|row| row[*column] == first[*column]);
+    while shown.len() > 1 && width(shown.iter().map(|column| widths[*column])) > limit {
+        let widest = shown.iter().copied().filter(same).max_by_key(|column| widths[*column]);
+        let Some(widest) = widest else { break };
+        shown.retain(|column| *column != widest);
+    }
+    shown
+}
+
+/// How wide columns of these widths are, side by side.
+fn width(columns: impl ExactSizeIterator<Item = usize>) -> usize {
+    let gaps = GAP.len() * columns.len().saturating_sub(1);
+    columns.sum::<usize>() + gaps
 }
 
 fn heading(name: &str) -> String {
@@ -71,8 +99,7 @@ fn heading(name: &str) -> String {
 /// Takes from the widest column, one by one, until all fit.
 fn shrink(widths: &mut [usize], limit: Option<usize>) {
     let Some(limit) = limit else { return };
-    let gaps = GAP.len() * widths.len().saturating_sub(1);
-    while widths.iter().sum::<usize>() + gaps > limit {
+    while width(widths.iter().copied()) > limit {
         match widths.iter_mut().max() {
             Some(widest) if *widest > LEAST_WIDTH => *widest -= 1,
             _ => return,
@@ -81,7 +108,7 @@ fn shrink(widths: &mut [usize], limit: Option<usize>) {
 }
 
 /// A row, in as many lines as its longest cell needs.
-fn lines(cells: &[String], widths: &[usize], right: &[bool]) -> String {
+fn lines(cells: &[&str], widths: &[usize], right: &[bool]) -> String {
     let mut rest: Vec<Vec<char>> = cells.iter().map(|cell| cell.chars().collect()).collect();
     let mut text = String::new();
     loop {
@@ -100,13 +127,13 @@ fn lines(cells: &[String], widths: &[usize], right: &[bool]) -> String {
     }
 }
 
-/// How much of a cell stands in one line: up to a comma, where there is one in the line's second half.
+/// How much of a cell stands in one line: up to where its parts end, where one does in the line's second half.
 fn break_at(cell: &[char], width: usize) -> usize {
     if cell.len() <= width {
         return cell.len();
     }
-    let comma = cell[..width].iter().rposition(|c| *c == ',').filter(|place| *place >= width / 2);
-    comma.map_or(width, |place| place + 1)
+    let end = cell[..width].iter().rposition(|c| BETWEEN.contains(c)).filter(|place| *place >= width / 2);
+    end.map_or(width, |place| place + 1)
 }
 
 /// A cell for people.
@@ -117,6 +144,10 @@ fn text(cell: &Value) -> String {
         Value::String(text) => one_line(text),
         Value::Array(items) if items.is_empty() => "-".to_owned(),
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
+        Value::Number(number) => match number.as_f64() {
+            Some(whole) if number.is_f64() && whole.fract() == 0.0 && whole.abs() < 1e15 => format!("{whole:.0}"),
+            _ => number.to_string(),
+        },
         other => other.to_string(),
     }
 }
@@ -134,6 +165,8 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// Between columns.
 const GAP: &str = "  ";
+/// What ends a part of a name, a list or a path.
+const BETWEEN: [char; 8] = [',', '.', '/', '-', '_', ':', ';', ' '];
 /// Narrower columns are harder to read than lines that the terminal wraps.
 const LEAST_WIDTH: usize = 8;
 
@@ -183,14 +216,33 @@ a\\nb            -  1        x \"y\"
         table.push([json!("a-topic-with-a-long-name"), json!((100..112).collect::<Vec<_>>()), json!(7)]);
         let expected = "\
 TOPIC             REPLICAS         COUNT
-a-topic-with-a-l  100,101,102,         7
-ong-name          103,104,105,
+a-topic-with-a-   100,101,102,         7
+long-name         103,104,105,
                   106,107,108,
                   109,110,111
 ";
         let text = table.to_text(Some(40));
         assert_eq!(text, expected);
         assert!(text.lines().all(|line| line.chars().count() <= 40));
+    }
+
+    #[test]
+    fn what_is_the_same_in_each_row_is_said_once_where_there_is_no_room() {
+        let mut table = Table::new(["broker", "folder", "topic", "bytes"]);
+        table.push([json!(1), json!("/var/lib/kafka/data"), json!("orders"), json!(7)]);
+        table.push([json!(1), json!("/var/lib/kafka/data"), json!("copy"), json!(8.0)]);
+        let expected = "\
+FOLDER: /var/lib/kafka/data
+
+BROKER  TOPIC   BYTES
+     1  orders      7
+     1  copy        8
+";
+        assert_eq!(table.to_text(Some(30)), expected);
+        assert_eq!(table.to_text(Some(80)).lines().count(), 3, "there is room");
+        assert_eq!(table.to_text(None).lines().count(), 3, "nobody has to fit it into anything");
+        let narrow = table.to_text(Some(10));
+        assert!(narrow.starts_with("BROKER: 1\nFOLDER: /var/lib/kafka/data\n\n"), "{narrow}");
     }
 
     #[test]

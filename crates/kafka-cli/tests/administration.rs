@@ -162,5 +162,7 @@ async fn the_cluster_itself() {
     assert_eq!(brokers.as_array().unwrap().len(), 2);
     assert_eq!(brokers[0]["host"], "127.0.0.1");
     works(&cluster, "cluster features");
+    let error = fails(&cluster, "tokens describe", 1);
+    assert!(error.contains("delegation.token.secret.key"), "{error}");
     assert!(works(&cluster, "completions bash").contains("reset-offsets"));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use kafka_admin::{Admin, DelegationToken, NewToken, Principal};
+use kafka_admin::{Admin, DelegationToken, ErrorKind, NewToken, Principal};
 use kafka_conn::Secret;
 use serde_json::json;
 
@@ -92,7 +92,8 @@ pub(crate) async fn run(command: TokensCommand) -> Result<Outcome> {
         TokensCommand::Describe(arguments) => {
             let admin = arguments.connect.admin().await?;
             let owners = (!arguments.owners.is_empty()).then_some(&*arguments.owners);
-            arguments.print.print(&table(&admin.describe_delegation_tokens(owners).await?)).await?;
+            let tokens = admin.describe_delegation_tokens(owners).await.map_err(explain)?;
+            arguments.print.print(&table(&tokens)).await?;
             Ok(Outcome::Complete)
         }
     }
@@ -101,7 +102,7 @@ pub(crate) async fn run(command: TokensCommand) -> Result<Outcome> {
 async fn create(arguments: CreateArguments) -> Result<Outcome> {
     let admin = arguments.connect.admin().await?;
     let CreateArguments { owner, renewers, max_lifetime, .. } = arguments;
-    let token = admin.create_delegation_token(&NewToken { owner, renewers, max_lifetime }).await?;
+    let token = admin.create_delegation_token(&NewToken { owner, renewers, max_lifetime }).await.map_err(explain)?;
     arguments.print.print_upright(&created(&token)).await?;
     Ok(Outcome::Complete)
 }
@@ -137,6 +138,14 @@ async fn expire(arguments: ExpireArguments) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// What it takes to have tokens, where that is what is missing.
+fn explain(error: kafka_admin::Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotOffered => Error::TokensNotOffered(error),
+        _ => error.into(),
+    }
+}
+
 fn failed(error: &kafka_admin::Error) -> Outcome {
     report::error(error);
     Outcome::Incomplete
@@ -145,7 +154,7 @@ fn failed(error: &kafka_admin::Error) -> Outcome {
 /// The secrets of these tokens, which brokers know them by. Who may renew or end a token may also see it; so nobody has
 /// to type a secret where others can read it.
 async fn find(admin: &Admin, ids: &[String]) -> Result<Vec<(String, Secret)>> {
-    let known = admin.describe_delegation_tokens(None).await?;
+    let known = admin.describe_delegation_tokens(None).await.map_err(explain)?;
     let secret = |id: &String| match known.iter().find(|token| token.id == id.as_str()) {
         Some(token) => Ok((id.clone(), token.hmac.clone())),
         None => Err(Error::UnknownToken { id: id.clone() }),
