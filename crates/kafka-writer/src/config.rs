@@ -51,8 +51,9 @@ pub struct WriterConfig {
     /// How often a batch is sent again after an error that may pass. Default without limit but the delivery timeout
     /// (`retries`, kafka-go `MaxAttempts`).
     pub retries: u32,
-    /// Pauses before a batch is sent again. Default 100 ms growing to 1 s, with jitter (`retry.backoff.ms`,
-    /// `retry.backoff.max.ms`, kafka-go `WriteBackoffMin`, `WriteBackoffMax`).
+    /// Pauses before a batch is sent again to the same broker; to one that leads the partition now, it goes at once. Default
+    /// 100 ms growing to 1 s, with jitter (`retry.backoff.ms`, `retry.backoff.max.ms`, kafka-go `WriteBackoffMin`,
+    /// `WriteBackoffMax`).
     pub backoff: Backoff,
     /// How long a batch has from its first message until it must be written; then its messages fail. Default 120 s
     /// (`delivery.timeout.ms`).
@@ -60,7 +61,8 @@ pub struct WriterConfig {
     /// How long to wait for a broker's answer; three quarters of it are the replicas' to follow. Default 30 s
     /// (`request.timeout.ms`, kafka-go `ReadTimeout`, `WriteTimeout`).
     pub request_timeout: Duration,
-    /// Bytes of messages that are queued or under way, at most: who sends more waits. Default 32 MiB (`buffer.memory`).
+    /// Bytes of messages that are queued or under way, at most: who sends more waits. What they are kept in has some room
+    /// to grow, and takes half as much again at worst. Default 32 MiB (`buffer.memory`).
     pub buffer_bytes: usize,
     /// How long a send waits for metadata and for room, in all. Default 60 s (`max.block.ms`).
     pub max_block: Duration,

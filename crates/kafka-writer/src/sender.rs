@@ -197,7 +197,7 @@ impl Sender {
         self.is_watching = is_alive;
         let cluster = Arc::clone(&self.cluster.borrow_and_update());
         self.shared.topics.handle_cluster(&cluster);
-        self.accumulator.handle_cluster(now, |topic, partition| leader(&cluster, topic, partition).is_ok());
+        self.accumulator.handle_cluster(now, |topic, partition| cluster.leader(topic, partition).ok());
         // A broker that left has at most the requests of its task, which ends when they are answered.
         self.brokers.retain(|broker, _| cluster.broker(*broker).is_some());
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kafka_conn::Pauses;
+use kafka_conn::{BrokerId, Pauses};
 use kafka_protocol::records::CompressError;
 
 use super::batch::{Batch, Stage};
@@ -175,10 +175,12 @@ impl Lane {
         turn.out.stale.insert(self.partition.topic.clone());
     }
 
-    /// There is news of the cluster. Without a leader in it the wait goes on: each wait asks for metadata, and its
-    /// answer must not be the next one's cause.
-    pub(super) fn handle_cluster(&mut self, has_leader: impl Fn(&str, i32) -> bool) {
-        if matches!(self.wait, Wait::Leader(_)) && has_leader(&self.partition.topic, self.partition.index) {
+    /// There is news of the cluster. A pause is for the leader that failed: where another one leads, it is over. Without a
+    /// leader the wait goes on: each wait asks for metadata, and its answer must not be the next one's cause.
+    pub(super) fn handle_cluster(&mut self, leader: impl Fn(&str, i32) -> Option<BrokerId>) {
+        let Some(leader) = leader(&self.partition.topic, self.partition.index) else { return };
+        let has_moved = self.leased_to.is_some_and(|failed| failed.broker != leader);
+        if matches!(self.wait, Wait::Leader(_)) || (matches!(self.wait, Wait::Backoff(_)) && has_moved) {
             self.wait = Wait::No;
         }
     }
@@ -195,7 +197,7 @@ impl Lane {
     }
 
     /// The task of a broker is gone, and with it the answers to what it was given.
-    pub(super) fn lose(&mut self, turn: &mut Turn<'_>, broker: kafka_conn::BrokerId, failure: &Failure) {
+    pub(super) fn lose(&mut self, turn: &mut Turn<'_>, broker: BrokerId, failure: &Failure) {
         if self.leased_to.is_none_or(|leader| leader.broker != broker) {
             return;
         }
@@ -311,6 +313,7 @@ impl Lane {
         }
         if !matches!(self.wait, Wait::Backoff(_)) {
             self.wait = Wait::Backoff(turn.pause(&mut self.pauses));
+            turn.out.paused.push(self.partition.id);
         }
     }
 

@@ -87,6 +87,8 @@ struct Outputs {
     /// Lane and batch, to be sealed or split.
     closed: VecDeque<(u64, u64)>,
     ready: VecDeque<u64>,
+    /// Lanes that pause since a moment ago: what is known of the cluster by now may be news to them.
+    paused: Vec<u64>,
     settled: VecDeque<Settled>,
     stale: BTreeSet<SmolStr>,
     released: usize,
@@ -190,6 +192,7 @@ impl Accumulator {
         let out = Outputs {
             closed: VecDeque::new(),
             ready: VecDeque::new(),
+            paused: Vec::new(),
             settled: VecDeque::new(),
             stale: BTreeSet::new(),
             released: 0,
@@ -221,9 +224,9 @@ impl Accumulator {
     }
 
     /// There is a new snapshot of the cluster: leaders may have changed.
-    pub(crate) fn handle_cluster(&mut self, now: Instant, has_leader: impl Fn(&str, i32) -> bool) {
+    pub(crate) fn handle_cluster(&mut self, now: Instant, leader: impl Fn(&str, i32) -> Option<BrokerId>) {
         self.out.ready.extend(self.brokers.take_waiting());
-        self.each(now, |lane, _| lane.handle_cluster(&has_leader));
+        self.each(now, |lane, _| lane.handle_cluster(&leader));
     }
 
     /// Whether somebody waits for room. Then nothing lingers: the room may be in batches that would.
@@ -319,6 +322,10 @@ impl Accumulator {
         now: Instant,
         leader: impl Fn(&str, i32) -> kafka_conn::Result<Leader>,
     ) -> Vec<ProduceBatches> {
+        for id in std::mem::take(&mut self.out.paused) {
+            let broker = |topic: &str, partition| leader(topic, partition).ok().map(|leader| leader.broker);
+            self.turn(now, id, |lane, _| lane.handle_cluster(broker));
+        }
         for _ in 0..self.out.ready.len() {
             let Some(id) = self.out.ready.pop_front() else { break };
             let Some(lane) = self.lanes.get_mut(&id) else { continue };

@@ -107,7 +107,7 @@ impl World {
     /// The cluster is described anew.
     fn describe(&mut self) {
         let leaders = &self.leaders;
-        self.accumulator.handle_cluster(self.now, |_, partition| leaders[partition as usize].is_some());
+        self.accumulator.handle_cluster(self.now, |_, partition| leaders[partition as usize]);
     }
 
     fn advance(&mut self, millis: u64) {

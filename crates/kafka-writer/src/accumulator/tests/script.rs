@@ -69,6 +69,38 @@ fn a_retry_follows_the_leader_with_the_same_bytes() {
     assert_eq!(numbers(&world.wire[0].batches[0].records), [1]);
 }
 
+/// However the news of the next leader and that of the failure come, one behind the other: a pause is for who failed.
+#[test]
+fn a_retry_waits_for_no_pause_where_another_leader_is_known() {
+    for told_first in [true, false] {
+        let mut world = World::new(1);
+        let first = world.append(0, 0);
+        world.advance(5);
+        if told_first {
+            world.leaders[0] = Some(BrokerId(2));
+            world.describe();
+        }
+        world.answer(0, |_| Err(refused(ErrorCode::NOT_LEADER_OR_FOLLOWER)));
+        if !told_first {
+            assert!(world.wire.is_empty(), "the broker that failed has its pause");
+            // News that change nothing for the partition do not end it.
+            world.describe();
+            world.drain();
+            assert!(world.wire.is_empty());
+            world.leaders[0] = Some(BrokerId(2));
+            world.describe();
+            world.drain();
+        }
+        assert_eq!(world.wire.iter().map(|request| request.broker).collect::<Vec<_>>(), [BrokerId(2)]);
+        // The next leader has its pause, too.
+        world.answer(0, |_| Err(refused(ErrorCode::NOT_LEADER_OR_FOLLOWER)));
+        assert!(world.wire.is_empty());
+        world.advance(1_000);
+        world.answer(0, |_| Ok(Some(7)));
+        assert_eq!(first.outcome(), Some(Ok(Some(7))));
+    }
+}
+
 #[test]
 fn a_fatal_error_fails_its_batch_alone() {
     let mut world = World::new(2);
