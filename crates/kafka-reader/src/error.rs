@@ -84,7 +84,7 @@ impl Error {
         match &self.0.kind {
             ErrorKind::Broker(code) => code.is_retriable(),
             ErrorKind::Connection => self.connection_error().is_some_and(kafka_conn::Error::is_retriable),
-            ErrorKind::NoProgress => true,
+            ErrorKind::NoProgress | ErrorKind::TooSlow => true,
             _ => false,
         }
     }
@@ -259,6 +259,10 @@ pub enum ErrorKind {
     /// The partition is read from elsewhere since: what was to be committed before may or may not be.
     #[error("the partition is read from elsewhere by now; the offset may or may not be committed")]
     Rewound,
+    /// The application asked for no message for [`max_poll_interval`](crate::GroupConfig::max_poll_interval), so the member
+    /// left its partitions to others. It joins again by itself.
+    #[error("no message was asked for within max_poll_interval: the partitions went to other members")]
+    TooSlow,
     /// The topic was deleted, and another of the same name was created. The partition is halted: its offset means
     /// nothing in the new one.
     #[error("the topic was replaced by another of the same name: {before} is now {now}")]
@@ -296,6 +300,7 @@ impl ErrorKind {
                 "records may have been lost in an election; start at an offset that exists"
             }
             Self::NotInGroup => "name the topic, too, of a partition that is assigned",
+            Self::TooSlow => "ask more often, or allow more time; what was not committed is processed again",
             Self::TopicReplaced { .. } => "set the offset of the partition to read the new topic, or make a new reader",
             _ => return None,
         })

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use kafka_conn::Message;
 use kafka_embedded::Cluster;
 use kafka_protocol::ApiKey;
-use kafka_reader::{Assignor, CooperativeStickyAssignor, GroupConfig, RangeAssignor, Reader, ReaderConfig};
+use kafka_reader::{Assignor, CooperativeStickyAssignor, ErrorKind, GroupConfig, RangeAssignor, Reader, ReaderConfig};
 use kafka_writer::{Writer, WriterConfig};
 use tokio::time::{Instant, timeout};
 
@@ -148,5 +148,33 @@ async fn a_member_that_is_dropped_loses_nothing_that_it_processed() -> Outcome {
     assert_eq!(assigned(&one).len(), 4);
     assert_eq!(seen, (0..200).map(|number| (number, 1)).collect(), "all that it had processed was committed");
     one.close().await;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_slower_than_allowed_is_told_and_commits_nothing_that_others_have() -> Outcome {
+    let cluster = cluster()?;
+    write(&cluster, 0..100).await?;
+    let group = || GroupConfig { max_poll_interval: Duration::from_secs(10), ..group() };
+    let mut slow = member(&cluster, group()).await?;
+    let message = timeout(MINUTE, slow.fetch_message()).await??;
+    let mut other = member(&cluster, group()).await?;
+    // It works on one message for half a minute, and sends heartbeats all the while.
+    let begun = Instant::now();
+    let mut seen = BTreeMap::new();
+    while begun.elapsed() < MINUTE / 2 {
+        take(&mut other, &mut seen).await?;
+    }
+    assert_eq!(assigned(&other).len(), 4, "the others do not wait for it");
+    let refused = slow.commit_messages([&message]).await.unwrap_err();
+    assert_eq!(refused.kind(), &ErrorKind::NotOwned);
+    let mut told = None;
+    while told.is_none() {
+        told = timeout(MINUTE, slow.fetch_message()).await?.err();
+    }
+    assert_eq!(told.map(|error| error.kind().clone()), Some(ErrorKind::TooSlow));
+    // It is back as soon as it asks.
+    share(&mut slow, &mut other, &mut seen).await?;
+    assert_eq!(seen, (0..100).map(|number| (number, 1)).collect(), "what it did not commit was read by the other one");
     Ok(())
 }

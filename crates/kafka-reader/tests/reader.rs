@@ -313,6 +313,23 @@ async fn aborted_transactions_and_markers_are_not_returned_and_the_end_is_reache
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_of_nothing_but_aborted_records_moves_on() {
+    let world = World::new(&[0]);
+    let producer = Producer { producer_id: 7, producer_epoch: 0, base_sequence: 0 };
+    let options = BatchOptions { producer, transactional: true, ..BatchOptions::default() };
+    world.append_with(0, &["aborted", "aborted"], options, Compression::None);
+    world.append_batch(0, control(7, ControlType::Abort));
+    let aborted = AbortedTransaction { producer_id: 7, first_offset: 0, ..Default::default() };
+    world.state().logs[0].aborted.push(aborted);
+    let config = ReaderConfig { isolation_level: IsolationLevel::ReadCommitted, ..config() };
+    let mut reader = reader(&world, config).await;
+    assert!(timeout(Duration::from_secs(5), reader.fetch_message()).await.is_err());
+    assert_eq!((reader.offset(0), reader.lag(0)), (Some(3), Some(0)));
+    world.append(0, &["plain"]);
+    assert_eq!(values(&mut reader, 1).await[&0], ["plain"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_nothing_is_reached_at_once() {
     let world = World::new(&[0, 1]);
     let mut reader = reader(&world, config()).await;

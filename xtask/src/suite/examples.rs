@@ -231,6 +231,8 @@ impl Stage {
                 if set == Set::Conn {
                     topics(&broker, &[&scratch]).await?;
                     words.push(("group", group(target, &orders).await?));
+                } else {
+                    topics(&broker, &[&format!("{orders}-dead-letters")]).await?;
                 }
                 words.extend([("orders", orders), ("scratch", scratch)]);
             }

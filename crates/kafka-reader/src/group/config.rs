@@ -38,7 +38,7 @@ pub struct GroupConfig {
     /// up. Default 60 s (kafka-go `RebalanceTimeout`, there 30 s; Java uses `max.poll.interval.ms`).
     pub rebalance_timeout: Duration,
     /// How long the application may be busy with what it got until this member leaves the group, so that others get its
-    /// partitions; it joins again when asked for more. Default 5 min (`max.poll.interval.ms`).
+    /// partitions; a [`Reader`](crate::Reader) says so with an error, and joins again when asked for more. Default 5 min (`max.poll.interval.ms`).
     pub max_poll_interval: Duration,
     /// How often offsets that were processed are committed in the background; zero: each call to commit waits until it
     /// is done. Default 1 s (`auto.commit.interval.ms`, kafka-go `CommitInterval`, there zero).

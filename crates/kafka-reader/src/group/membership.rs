@@ -13,6 +13,8 @@
 //!
 //! Sans-IO.
 
+mod requests;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,14 +22,13 @@ use std::time::{Duration, Instant};
 use kafka_conn::{Backoff, Pauses};
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::heartbeat::HeartbeatRequest;
-use kafka_protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse};
-use kafka_protocol::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
+use kafka_protocol::messages::join_group::{JoinGroupRequest, JoinGroupResponse};
+use kafka_protocol::messages::leave_group::LeaveGroupRequest;
 use kafka_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse};
 use smol_str::SmolStr;
 
-use crate::assignor::{
-    Assignor, GroupMember, GroupTopics, RebalanceProtocol, Subscription, decode_assignment, encode_assignment,
-};
+use self::requests::read_member;
+use crate::assignor::{Assignor, GroupTopics, RebalanceProtocol, decode_assignment, encode_assignment};
 use crate::topic_partition::TopicPartition;
 
 /// What a member is, and how patient.
@@ -591,70 +592,6 @@ impl Membership {
     fn assignor(&self, name: &str) -> Option<Arc<dyn Assignor>> {
         self.config.assignors.iter().find(|assignor| assignor.name() == name).cloned()
     }
-
-    fn join_request(&self) -> JoinGroupRequest {
-        let subscription = |assignor: &Arc<dyn Assignor>| {
-            let (partitions, generation) = &self.last;
-            let cooperative = assignor.protocol() == RebalanceProtocol::Cooperative;
-            let subscription = Subscription {
-                topics: self.topics.iter().cloned().collect(),
-                user_data: assignor.user_data(partitions, *generation),
-                owned: if cooperative { self.owned.iter().cloned().collect() } else { Vec::new() },
-                generation: Some(self.generation).filter(|generation| cooperative && *generation >= 0),
-                rack: self.config.rack.clone(),
-            };
-            // The configuration was checked: no text is too long.
-            let metadata = subscription.encode().unwrap_or_default();
-            JoinGroupRequestProtocol { name: assignor.name().into(), metadata, ..Default::default() }
-        };
-        JoinGroupRequest {
-            group_id: self.config.group_id.clone(),
-            session_timeout_ms: millis(self.config.session_timeout),
-            rebalance_timeout_ms: millis(self.config.rebalance_timeout),
-            member_id: self.member_id.clone(),
-            group_instance_id: self.config.instance_id.clone(),
-            protocol_type: PROTOCOL_TYPE.into(),
-            protocols: self.config.assignors.iter().map(subscription).collect(),
-            ..JoinGroupRequest::default()
-        }
-    }
-
-    fn sync_request(&self, join: &JoinGroupResponse, assignments: Vec<SyncGroupRequestAssignment>) -> SyncGroupRequest {
-        SyncGroupRequest {
-            group_id: self.config.group_id.clone(),
-            generation_id: join.generation_id,
-            member_id: join.member_id.clone(),
-            group_instance_id: self.config.instance_id.clone(),
-            protocol_type: Some(PROTOCOL_TYPE.into()),
-            protocol_name: join.protocol_name.clone(),
-            assignments,
-            ..SyncGroupRequest::default()
-        }
-    }
-
-    fn heartbeat_request(&self) -> HeartbeatRequest {
-        HeartbeatRequest {
-            group_id: self.config.group_id.clone(),
-            generation_id: self.generation,
-            member_id: self.member_id.clone(),
-            group_instance_id: self.config.instance_id.clone(),
-            ..HeartbeatRequest::default()
-        }
-    }
-
-    fn leave_request(&self) -> LeaveGroupRequest {
-        let member = MemberIdentity {
-            member_id: self.member_id.clone(),
-            group_instance_id: self.config.instance_id.clone(),
-            ..MemberIdentity::default()
-        };
-        LeaveGroupRequest {
-            group_id: self.config.group_id.clone(),
-            member_id: self.member_id.clone(),
-            members: vec![member],
-            ..LeaveGroupRequest::default()
-        }
-    }
 }
 
 /// Whether the coordinator is still where it was.
@@ -664,20 +601,5 @@ enum Coordinates {
     Lost,
 }
 
-fn read_member(member: &kafka_protocol::messages::join_group::JoinGroupResponseMember) -> GroupMember {
-    GroupMember {
-        id: member.member_id.clone(),
-        instance_id: member.group_instance_id.clone(),
-        // Who cannot be understood gets nothing; that must not keep the others from getting theirs.
-        subscription: Subscription::decode(&member.metadata).unwrap_or_default(),
-    }
-}
-
-fn millis(duration: Duration) -> i32 {
-    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
-}
-
-/// What consumers call their protocol.
-const PROTOCOL_TYPE: &str = "consumer";
 /// Of a member that has joined none.
 pub(crate) const NO_GENERATION: i32 = -1;

@@ -1,4 +1,4 @@
-//! The task of a member: carries out what [`Membership`] and [`Commits`] say.
+//! The task of a member: carries out what [`Membership`] and [`Commits`](super::commits::Commits) say.
 //!
 //! ```text
 //!  ConsumerGroup, Reader ── Command ──► Task ── requests ──► coordinator
@@ -6,8 +6,11 @@
 //!       └─────────── GroupEvent ─────────┘  └── answers, one future each
 //! ```
 
+mod committing;
+mod positions;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_conn::{BrokerId, CallOptions, Connection, Transport};
@@ -19,52 +22,21 @@ use kafka_protocol::{ErrorCode, Request};
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
+pub(super) use self::committing::Book;
+pub(crate) use self::committing::{SharedCommits, lock};
+use self::positions::Positions;
 use super::activity::Activity;
-use super::calls::{self, Committer};
-use super::commits::{CommitFailure, CommitOffset, Commits, Ticket};
+use super::calls;
+use super::commits::Ticket;
 use super::config::GroupConfig;
 use super::event::{AssignedPartition, GroupEvent, Revoked};
 use super::membership::{Action, Answer, Change, Membership, NoAnswer};
 use crate::assignor::GroupTopics;
-use crate::config::{IsolationLevel, LONGEST_WAIT, StartOffset};
+use crate::config::LONGEST_WAIT;
 use crate::error::{Error, ErrorKind, Result};
-use crate::offsets::{self, FIRST, LAST, Listed, Patience};
 use crate::topic_partition::TopicPartition;
-
-/// The commits, and who waits for them: callers write into it, the task sends. Held for a few instructions.
-#[derive(Debug)]
-pub(crate) struct Book {
-    pub(crate) commits: Commits,
-    callers: HashMap<Ticket, oneshot::Sender<Result<(), CommitFailure>>>,
-}
-
-impl Book {
-    pub(crate) fn new(commits: Commits) -> Self {
-        Self { commits, callers: HashMap::new() }
-    }
-
-    /// Commits offsets, and tells when that is done.
-    pub(crate) fn commit(
-        &mut self,
-        offsets: BTreeMap<TopicPartition, CommitOffset>,
-        timeout: Duration,
-    ) -> oneshot::Receiver<Result<(), CommitFailure>> {
-        let (reply, answer) = oneshot::channel();
-        let now = Instant::now();
-        let ticket = self.commits.commit(now.into_std(), offsets, (now + timeout.min(LONGEST_WAIT)).into_std());
-        self.callers.insert(ticket, reply);
-        answer
-    }
-}
-
-pub(crate) type SharedCommits = Arc<Mutex<Book>>;
-
-pub(crate) fn lock(commits: &Mutex<Book>) -> std::sync::MutexGuard<'_, Book> {
-    // Whoever panicked while it had the lock has left numbers in it that each are what they were.
-    commits.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// What the application tells the task.
 #[derive(Debug)]
@@ -89,9 +61,6 @@ enum Done {
     /// The application has given up what it was to.
     Revoked,
 }
-
-/// Where partitions start, and whether that is what the group has committed.
-type Positions = BTreeMap<TopicPartition, (Listed, bool)>;
 
 /// Who waits for a commit.
 enum Waits {
@@ -193,8 +162,7 @@ impl Task {
                 () = sleep_until(until) => {}
             }
         }
-        // A call that waits is told rather than left.
-        lock(&self.commits).callers.clear();
+        lock(&self.commits).abandon();
         self.calls.shutdown().await;
     }
 
@@ -372,72 +340,6 @@ impl Task {
         partitions.iter().filter_map(|partition| self.handed.take(partition)).collect()
     }
 
-    fn assign(&mut self, generation: i32, partitions: Vec<TopicPartition>) {
-        self.rounds += 1;
-        if partitions.is_empty() {
-            self.hand_over(generation, Vec::new());
-            return;
-        }
-        self.arriving.extend(partitions.iter().map(|partition| (partition.clone(), self.rounds)));
-        self.look_up_positions(self.rounds, partitions, Duration::ZERO);
-    }
-
-    fn hand_over(&mut self, generation: i32, partitions: Vec<AssignedPartition>) {
-        let member_id = self.membership.member_id().clone();
-        self.outbox.push_back(Ok(GroupEvent::Assigned { generation, member_id, partitions }));
-    }
-
-    fn look_up_positions(&mut self, round: u64, partitions: Vec<TopicPartition>, pause: Duration) {
-        let coordinator = self.coordinator.as_ref().map(|(id, _)| *id);
-        let (transport, config) = (self.transport.clone(), self.config.clone());
-        self.calls.spawn(async move {
-            sleep(pause).await;
-            let Some(coordinator) = coordinator else {
-                let kind = ErrorKind::Broker(ErrorCode::COORDINATOR_NOT_AVAILABLE);
-                return Done::Positions(round, Err(Error::new(kind)));
-            };
-            Done::Positions(round, positions(&transport, coordinator, &config, &partitions).await)
-        });
-    }
-
-    /// Starts of partitions are known. Those that the group had none for are committed first, so that whoever takes over
-    /// starts there as well.
-    fn handle_positions(&mut self, round: u64, result: Result<Positions>) {
-        let wanted = self.arriving.iter().filter(|(_, of)| **of == round).map(|(partition, _)| partition.clone());
-        let wanted: Vec<_> = wanted.collect();
-        if wanted.is_empty() {
-            return;
-        }
-        let positions = match result {
-            Ok(positions) => positions,
-            Err(error) => {
-                if !error.is_retriable() {
-                    self.outbox.push_back(Err(error));
-                }
-                return self.look_up_positions(round, wanted, self.config.backoff.max);
-            }
-        };
-        let now = Instant::now();
-        let (mut assigned, mut starts) = (Vec::new(), BTreeMap::new());
-        let mut commits = lock(&self.commits);
-        for partition in wanted {
-            let Some((Listed { offset, leader_epoch }, is_committed)) = positions.get(&partition).copied() else {
-                continue;
-            };
-            let leader_epoch = Some(leader_epoch).filter(|epoch| *epoch >= 0);
-            commits.commits.own(partition.clone(), if is_committed { offset } else { -1 });
-            if !is_committed {
-                let start = CommitOffset { offset, leader_epoch, ..CommitOffset::default() };
-                starts.insert(partition.clone(), start);
-            }
-            assigned.push(AssignedPartition { partition, offset, leader_epoch });
-        }
-        let until = now + self.config.commit_timeout.min(LONGEST_WAIT);
-        let ticket = commits.commits.commit(now.into_std(), starts, until.into_std());
-        drop(commits);
-        self.waits.insert(ticket, Waits::Start(round, assigned));
-    }
-
     fn revoke(&mut self, partitions: Vec<TopicPartition>) {
         let (has, not_yet): (Vec<_>, Vec<_>) =
             partitions.into_iter().partition(|partition| self.handed.contains(partition));
@@ -486,102 +388,6 @@ impl Task {
         let ticket = lock(&self.commits).commits.flush(now.into_std(), (now + LEAVE_COMMIT).into_std(), |_| true);
         self.waits.insert(ticket, Waits::Leaving);
     }
-
-    fn send_commits(&mut self) {
-        let Some((coordinator, _)) = &self.coordinator else { return };
-        let generation = self.membership.generation();
-        let Some(offsets) = lock(&self.commits).commits.poll(Instant::now().into_std()) else { return };
-        let committer = Committer {
-            group_id: self.config.group_id.clone(),
-            instance_id: self.config.instance_id.clone(),
-            member_id: self.membership.member_id().clone(),
-            generation,
-        };
-        let (transport, coordinator) = (self.transport.clone(), *coordinator);
-        self.calls.spawn(async move {
-            let answer = calls::commit(&transport, coordinator, committer, &offsets).await;
-            Done::Committed(answer.inspect_err(|error| tracing::debug!(%error, "commit not answered")).ok())
-        });
-    }
-
-    fn handle_committed(&mut self, answer: Option<BTreeMap<TopicPartition, ErrorCode>>) {
-        let now = Instant::now().into_std();
-        let of_member = lock(&self.commits).commits.handle_answer(now, answer.as_ref());
-        if let Some(code) = of_member {
-            self.membership.handle_group_error(now, code);
-        }
-    }
-
-    /// Goes on with what waited for commits that are done. Whether there was any.
-    fn settle_commits(&mut self) -> bool {
-        let mut settled = false;
-        loop {
-            let mut book = lock(&self.commits);
-            let Some((ticket, result)) = book.commits.poll_done() else { return settled };
-            settled = true;
-            if let Some(reply) = book.callers.remove(&ticket) {
-                let _nobody_waits = reply.send(result);
-            }
-            drop(book);
-            match self.waits.remove(&ticket) {
-                Some(Waits::Start(round, mut assigned)) => {
-                    assigned.retain(|assigned| self.arriving.get(&assigned.partition) == Some(&round));
-                    for AssignedPartition { partition, .. } in &assigned {
-                        self.arriving.remove(partition);
-                        self.handed.insert(partition.clone());
-                    }
-                    self.hand_over(self.membership.generation(), assigned);
-                }
-                Some(Waits::Revocation) => {
-                    let gone = std::mem::take(&mut self.revoking);
-                    self.take_back(&gone);
-                    self.membership.handle_revoked(Instant::now().into_std());
-                }
-                Some(Waits::Leaving) => self.membership.leave(self.leaving.unwrap_or_default()),
-                None => {}
-            }
-        }
-    }
-}
-
-impl CommitFailure {
-    pub(crate) fn into_error(self, group_id: &str) -> Error {
-        let (kind, partition) = match self {
-            Self::NotOwned(partition) => (ErrorKind::NotOwned, Some(partition)),
-            Self::Refused(partition, code) => (ErrorKind::Broker(code), Some(partition)),
-            Self::Rewound(partition) => (ErrorKind::Rewound, Some(partition)),
-            Self::TimedOut => (ErrorKind::Broker(ErrorCode::REQUEST_TIMED_OUT), None),
-        };
-        let error = Error::new(kind).with_group(group_id);
-        match partition {
-            Some(partition) => error.with_partition(&partition.topic, partition.partition),
-            None => error,
-        }
-    }
-}
-
-/// What the group has committed, or else where it starts.
-async fn positions(
-    transport: &Transport,
-    coordinator: BrokerId,
-    config: &GroupConfig,
-    partitions: &[TopicPartition],
-) -> Result<Positions> {
-    let committed = calls::committed(transport, coordinator, &config.group_id, partitions).await?;
-    let mut positions = Positions::new();
-    let mut open = BTreeMap::new();
-    let timestamp = if config.start_offset == StartOffset::Last { LAST } else { FIRST };
-    for (partition, listed) in committed {
-        if listed.offset >= 0 {
-            positions.insert(partition, (listed, true));
-        } else {
-            open.insert(partition, timestamp);
-        }
-    }
-    let patience = Patience { retry_timeout: config.commit_timeout, backoff: config.backoff.clone() };
-    let listed = offsets::list(transport, &patience, &open, IsolationLevel::ReadUncommitted).await?;
-    positions.extend(listed.into_iter().map(|(partition, listed)| (partition, (listed, false))));
-    Ok(positions)
 }
 
 /// How long a member that leaves waits for its last commit.

@@ -8,7 +8,7 @@ use kafka_protocol::Uuid;
 
 use super::{Membership, Reader, Start};
 use crate::error::{Error, ErrorKind, Result};
-use crate::group::{AssignedPartition, CommitHandle, CommitOffset, GroupEvent, highest};
+use crate::group::{AssignedPartition, CommitHandle, CommitOffset, GroupEvent, LostReason, highest};
 use crate::topic_partition::TopicPartition;
 
 impl Reader {
@@ -148,6 +148,10 @@ impl Reader {
             GroupEvent::Lost { partitions, reason } => {
                 tracing::warn!(?partitions, ?reason, "partitions lost");
                 self.give_up(&partitions);
+                if reason == LostReason::TooSlow {
+                    let group = self.config.group.as_ref().map(|group| group.group_id.clone()).unwrap_or_default();
+                    return Poll::Ready(Err(Error::new(ErrorKind::TooSlow).with_group(&group)));
+                }
             }
         }
         Poll::Ready(Ok(()))
