@@ -5,6 +5,10 @@
 //	interop franz-go|kafka-go read  BROKERS TOPIC COUNT > lines     partition, offset, headers, key, value
 //	interop sarama|franz-go|kafka-go partitions COUNT,… < keys      where they go among so many partitions
 //	interop sarama|franz-go|kafka-go picks COUNT        < keys      how long each choice takes
+//
+// and kafka-go as the member of a group, until its standard input ends:
+//
+//	interop kafka-go member BROKERS TOPIC GROUP SESSION_TIMEOUT_MS HEARTBEAT_INTERVAL_MS > lines   partition offset
 package main
 
 import (
@@ -40,6 +44,9 @@ func main() {
 func run(arguments []string) error {
 	if len(arguments) == 3 {
 		return runBalancers(arguments[0], arguments[1], arguments[2])
+	}
+	if len(arguments) == 7 && arguments[0] == "kafka-go" && arguments[1] == "member" {
+		return member(strings.Split(arguments[2], ","), arguments[3], arguments[4], arguments[5], arguments[6])
 	}
 	if len(arguments) != 5 {
 		return errors.New("CLIENT write BROKERS TOPIC CODEC, CLIENT read BROKERS TOPIC COUNT, " +

@@ -24,7 +24,7 @@ use tokio::runtime::Runtime;
 use crate::kafka::{self, Cluster, Config, Folders, IoContext as _, Version};
 use crate::suite::{Failure, check};
 use balancers::Keys;
-use foreign::{Client, Program, Unready};
+pub(crate) use foreign::{Client, Program, Unready};
 use lines::{Line, NULL, digest, printed_form};
 use ours::Ours;
 

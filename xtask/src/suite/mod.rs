@@ -9,6 +9,7 @@
 //! are bounded, and so is the scenario as a whole.
 
 mod admin;
+mod churn;
 mod command;
 mod command_json;
 mod conn;
@@ -31,6 +32,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::{kafka, replicated};
+pub(crate) use churn::GroupsSoak;
 pub(crate) use target::{Target, create};
 pub(crate) use text::Text;
 
@@ -140,6 +142,7 @@ fn scenarios(target: &Target) -> Vec<(String, Scenario)> {
     // Java's clients meet embedded brokers in `cargo xtask interop`, with the other foreign ones.
     if !target.is_embedded() {
         all.extend(groups::scenarios_with_java());
+        all.extend(churn::scenarios());
         all.extend(java::scenarios());
         all.extend(admin::scenarios());
     }

@@ -271,8 +271,11 @@ impl World {
         let aborted = data.aborted_transactions.clone().filter(|_| bug != Some(Bug::IgnoreAbortedTransactions));
         let gauge = Arc::new(Gauge::new(TOPIC.into(), data.partition_index, index, Arc::new(Total::default())));
         let mut chunk = Chunk::new(gauge.hold(0, 0), batches, from, data.high_watermark, aborted.unwrap_or_default());
-        while let Ok(Some(message)) = chunk.next_message(&mut self.decoder) {
-            self.returned(index, message.offset);
+        let mut message = None;
+        while let Ok(Some(())) = chunk.next_message(&mut self.decoder, &mut message) {
+            if let Some(message) = message.take() {
+                self.returned(index, message.offset);
+            }
         }
     }
 

@@ -1,0 +1,83 @@
+//! Members of ours, each on a runtime of its own, so that it can crash and freeze alone.
+
+use std::sync::mpsc;
+
+use kafka_conn::{BrokerAddress, Message, Transport, TransportConfig};
+use kafka_reader::{Reader, ReaderConfig};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::LIMIT;
+use super::log::Log;
+use crate::suite::{Failure, Target};
+
+/// A reader in a group that processes what it gets, until it is told to leave.
+pub(super) struct Member {
+    runtime: Runtime,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<Result<(), Failure>>,
+    /// Ends the freeze when it is dropped.
+    frozen: Option<mpsc::Sender<()>>,
+}
+
+impl Member {
+    pub(super) fn start(target: &Target, number: usize, config: ReaderConfig, log: &Log) -> Result<Self, Failure> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let (stop, stopped) = watch::channel(false);
+        let bootstrap = BrokerAddress::parse_list(target.bootstrap())?;
+        let log = log.clone();
+        let task = runtime.spawn(async move {
+            let transport = Transport::connect(TransportConfig { bootstrap, ..TransportConfig::default() }).await?;
+            work(Reader::new(transport, config).await?, number, stopped, &log).await
+        });
+        Ok(Self { runtime, stop, task, frozen: None })
+    }
+
+    /// Commits, and says goodbye.
+    pub(super) async fn leave(self) -> Result<(), Failure> {
+        self.stop.send_replace(true);
+        let result = timeout(LIMIT, self.task).await?;
+        self.runtime.shutdown_background();
+        result?
+    }
+
+    /// Its connections close, and nobody says goodbye.
+    pub(super) fn crash(self) {
+        self.runtime.shutdown_background();
+    }
+
+    /// Nothing of it runs any more; its connections stay.
+    pub(super) fn freeze(&mut self) {
+        let (thaw, thawed) = mpsc::channel();
+        self.frozen = Some(thaw);
+        // On the only worker there is.
+        self.runtime.spawn(async move {
+            let _until_dropped = thawed.recv();
+        });
+    }
+
+    pub(super) fn thaw(&mut self) {
+        self.frozen = None;
+    }
+}
+
+async fn work(mut reader: Reader, number: usize, mut stopped: watch::Receiver<bool>, log: &Log) -> Result<(), Failure> {
+    let mut last: Option<Message> = None;
+    loop {
+        let message = tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stop| *stop) => break,
+            message = reader.read_message() => message?,
+        };
+        log.read(number, message.partition, message.offset);
+        last = Some(message);
+    }
+    if let Some(last) = &last {
+        // It was processed; another member may have the partition by now.
+        let _not_owned = reader.commit_messages([last]).await;
+    }
+    reader.close().await;
+    Ok(())
+}
