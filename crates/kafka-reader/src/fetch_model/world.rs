@@ -273,9 +273,8 @@ impl World {
         let mut chunk = Chunk::new(gauge.hold(0, 0), batches, from, data.high_watermark, aborted.unwrap_or_default());
         let mut message = None;
         while let Ok(Some(())) = chunk.next_message(&mut self.decoder, &mut message) {
-            if let Some(message) = message.take() {
-                self.returned(index, message.offset);
-            }
+            let offset = message.take().map_or(-1, |message| message.offset);
+            self.returned(index, offset);
         }
     }
 
