@@ -124,7 +124,8 @@ impl Programs {
             require(tool)?;
         }
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(["build", "--release", "--locked", "--target-dir"]).arg(self.rust()).current_dir(sources("rust"));
+        // Not `--locked`: with what our own crates depend on, the lock file changes.
+        command.args(["build", "--release", "--target-dir"]).arg(self.rust()).current_dir(sources("rust"));
         // What `cargo xtask` sets is of another package: build scripts that look at it would run again by turns.
         command.env_remove("CARGO_MANIFEST_DIR");
         build("cargo build", &mut command)
