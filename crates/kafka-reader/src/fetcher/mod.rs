@@ -522,7 +522,8 @@ impl Fetcher {
         let Some(at) = position_from(&self.partitions, taken.at, named) else { return };
         let wanted = position_from(&planned.wanted, taken.wanted, |wanted| wanted.is_answered_by(topic, data));
         (taken.at, taken.wanted) = (at + 1, wanted.map_or(taken.wanted, |at| at + 1));
-        let (Some(assigned), Some(wanted)) = (self.partitions.get_mut(at), wanted.and_then(|at| planned.wanted.get(at)))
+        let (Some(assigned), Some(wanted)) =
+            (self.partitions.get_mut(at), wanted.and_then(|at| planned.wanted.get(at)))
         else {
             return;
         };

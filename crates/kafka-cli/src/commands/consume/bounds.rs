@@ -109,14 +109,8 @@ async fn offsets(
     partitions: &[TopicPartition],
     place: Place,
 ) -> Result<BTreeMap<TopicPartition, i64>> {
-    let named =
-        |partition: &TopicPartition| kafka_admin::TopicPartition::new(partition.topic.clone(), partition.partition);
-    let named: Vec<_> = partitions.iter().map(named).collect();
     let mut outcome = Outcome::Complete;
-    let found = places::offsets(&Admin::new(transport.clone()), &named, place, &mut outcome).await?;
-    let offset = |partition: &TopicPartition, named| Some((partition.clone(), *found.get(named)?));
-    let offsets: BTreeMap<_, _> =
-        partitions.iter().zip(&named).filter_map(|(partition, named)| offset(partition, named)).collect();
+    let offsets = places::offsets(&Admin::new(transport.clone()), partitions, place, &mut outcome).await?;
     if outcome != Outcome::Complete || offsets.len() != partitions.len() {
         return Err(Error::UnknownPlace);
     }
