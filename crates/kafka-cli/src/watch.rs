@@ -21,7 +21,7 @@ use crate::table::Table;
 pub(crate) struct WatchArguments {
     #[command(flatten)]
     pub(crate) print: PrintArguments,
-    /// Lists it again and again, with so much time in between [2s], until Ctrl-C. A terminal is redrawn; elsewhere one
+    /// Lists it again and again, with so much time in between (2s), until Ctrl-C. A terminal is redrawn; elsewhere one
     /// list follows the other
     #[arg(short, long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = parse_duration)]
     pub(crate) watch: Option<Duration>,

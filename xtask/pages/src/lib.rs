@@ -4,35 +4,47 @@
 //! README.md, docs/*.md, crates/*/README.md ──► a module each ──► rustdoc's tests
 //! ```
 //!
+//! They are there for these tests only: their links are those of files, which rustdoc does not follow.
+//!
 //! It never has code of its own. What else the pages say is checked in `tests/`: that links lead somewhere, and that the
 //! references name every field and every kind of error.
 
+#[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
-pub mod readme {}
+mod readme {}
 
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/configuration.md")]
-pub mod configuration {}
+mod configuration {}
 
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/delivery.md")]
-pub mod delivery {}
+mod delivery {}
 
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/errors.md")]
-pub mod errors {}
+mod errors {}
 
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/from-kafka-go.md")]
-pub mod from_kafka_go {}
+mod from_kafka_go {}
 
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/from-rdkafka.md")]
-pub mod from_rdkafka {}
+mod from_rdkafka {}
 
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/operating.md")]
-pub mod operating {}
+mod operating {}
 
+#[cfg(doctest)]
 #[doc = include_str!("../../../crates/kafka-conn/README.md")]
-pub mod kafka_conn_page {}
+mod kafka_conn_page {}
 
+#[cfg(doctest)]
 #[doc = include_str!("../../../crates/kafka-reader/README.md")]
-pub mod kafka_reader_page {}
+mod kafka_reader_page {}
 
+#[cfg(doctest)]
 #[doc = include_str!("../../../crates/kafka-writer/README.md")]
-pub mod kafka_writer_page {}
+mod kafka_writer_page {}
