@@ -14,7 +14,7 @@ use super::identity::Identity;
 use super::node::Node;
 use super::{Certificates, Config, Error, Folders, Release, Result, connect, interrupt, plan, probe};
 
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(180);
 const TERMINATE_LIMIT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Ports are chosen free, but another process may take one before the broker does.
