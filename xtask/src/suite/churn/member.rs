@@ -15,11 +15,20 @@ use crate::suite::{Failure, Target};
 
 /// A reader in a group that processes what it gets, until it is told to leave.
 pub(super) struct Member {
-    runtime: Runtime,
+    runtime: Crashes,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<(), Failure>>,
     /// Ends the freeze when it is dropped.
     frozen: Option<mpsc::Sender<()>>,
+}
+
+/// A runtime that ends as a crash does, wherever it is dropped: its tasks are gone, and nobody waits for them.
+struct Crashes(Option<Runtime>);
+
+impl Drop for Crashes {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(Runtime::shutdown_background);
+    }
 }
 
 impl Member {
@@ -32,20 +41,18 @@ impl Member {
             let transport = Transport::connect(TransportConfig { bootstrap, ..TransportConfig::default() }).await?;
             work(Reader::new(transport, config).await?, number, stopped, &log).await
         });
-        Ok(Self { runtime, stop, task, frozen: None })
+        Ok(Self { runtime: Crashes(Some(runtime)), stop, task, frozen: None })
     }
 
     /// Commits, and says goodbye.
     pub(super) async fn leave(self) -> Result<(), Failure> {
         self.stop.send_replace(true);
-        let result = timeout(LIMIT, self.task).await?;
-        self.runtime.shutdown_background();
-        result?
+        timeout(LIMIT, self.task).await??
     }
 
     /// Its connections close, and nobody says goodbye.
     pub(super) fn crash(self) {
-        self.runtime.shutdown_background();
+        drop(self);
     }
 
     /// Nothing of it runs any more; its connections stay.
@@ -53,9 +60,11 @@ impl Member {
         let (thaw, thawed) = mpsc::channel();
         self.frozen = Some(thaw);
         // On the only worker there is.
-        self.runtime.spawn(async move {
-            let _until_dropped = thawed.recv();
-        });
+        if let Some(runtime) = &self.runtime.0 {
+            runtime.spawn(async move {
+                let _until_dropped = thawed.recv();
+            });
+        }
     }
 
     pub(super) fn thaw(&mut self) {
