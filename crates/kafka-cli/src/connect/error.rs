@@ -30,6 +30,8 @@ pub(crate) enum SetupError {
     NoMechanism,
     #[error("a SASL mechanism is given without a user: add --sasl-user")]
     NoUser,
+    #[error("a delegation token logs in by one of the scram mechanisms, as in --sasl scram-sha-256")]
+    PlainToken,
     #[error("oauthbearer needs a token: add --sasl-token-file or --sasl-token-command, or set KAFKA_SASL_TOKEN")]
     NoToken,
     #[error("the profile has both sasl-token-file and sasl-token-command: leave one")]

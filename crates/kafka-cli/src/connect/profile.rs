@@ -47,6 +47,7 @@ pub(super) struct Profile {
     pub(super) sasl_token_command: Option<String>,
     pub(super) sasl_extensions: BTreeMap<String, String>,
     pub(super) sasl_unencrypted: Option<bool>,
+    pub(super) sasl_delegation_token: Option<bool>,
 }
 
 impl Profile {

@@ -43,6 +43,10 @@ pub(crate) struct SecurityArguments {
     /// A file with the password
     #[arg(long, env = "KAFKA_SASL_PASSWORD_FILE", hide_env_values = true, value_name = "FILE")]
     pub(crate) sasl_password_file: Option<PathBuf>,
+    /// User and password are id and secret of a delegation token, as `kafka tokens create` shows them: with one of the
+    /// scram mechanisms, it authenticates as its owner
+    #[arg(long, env = "KAFKA_SASL_DELEGATION_TOKEN", hide_env_values = true)]
+    pub(crate) sasl_delegation_token: bool,
     /// A file with the token for oauthbearer, which is read for each login. The token may also be in the variable
     /// KAFKA_SASL_TOKEN
     #[arg(long, env = "KAFKA_SASL_TOKEN_FILE", hide_env_values = true, value_name = "FILE")]
@@ -130,6 +134,7 @@ impl SecurityArguments {
     pub(super) async fn sasl(&self, profile: &Profile) -> Result<Option<Arc<dyn Mechanism>>> {
         let unencrypted = self.sasl_unencrypted || profile.sasl_unencrypted.unwrap_or(false);
         let user = self.sasl_user.as_deref().or(profile.sasl_user.as_deref());
+        let is_token = self.sasl_delegation_token || profile.sasl_delegation_token.unwrap_or(false);
         let hash = match self.sasl.or(profile.sasl) {
             None if user.is_some() => return Err(SetupError::NoMechanism.into()),
             None => return Ok(None),
@@ -137,6 +142,7 @@ impl SecurityArguments {
                 let mechanism = self.oauth_bearer(profile).await?;
                 return Ok(Some(Arc::new(if unencrypted { mechanism.allow_unencrypted() } else { mechanism })));
             }
+            Some(SaslMechanism::Plain) if is_token => return Err(SetupError::PlainToken.into()),
             Some(SaslMechanism::Plain) => None,
             Some(SaslMechanism::ScramSha256) => Some(ScramHash::Sha256),
             Some(SaslMechanism::ScramSha512) => Some(ScramHash::Sha512),
@@ -144,6 +150,7 @@ impl SecurityArguments {
         let user = user.ok_or(SetupError::NoUser)?;
         let password = self.password(profile, user).await?;
         Ok(Some(match hash {
+            Some(hash) if is_token => Arc::new(Scram::delegation_token(hash, user, password)),
             Some(hash) => Arc::new(Scram::new(hash, user, password)),
             None if unencrypted => Arc::new(Plain::new(user, password).allow_unencrypted()),
             None => Arc::new(Plain::new(user, password)),

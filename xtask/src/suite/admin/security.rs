@@ -108,6 +108,9 @@ pub(super) async fn tokens(stage: Stage) -> Result<(), Failure> {
         check(std::time::Instant::now() < deadline, || "Java never sees the token".to_owned())?;
     }
     let hmac = STANDARD.encode(token.hmac.expose());
+    let bearer = stage.admin_with_token(&token.id, &hmac).await?;
+    let refused = ours::call(&bearer, "tokens.create", &json!({})).await.to_string();
+    check(refused.contains("DELEGATION_TOKEN_REQUEST_NOT_ALLOWED"), || format!("a token's bearer: {refused}"))?;
     let until = somebody.renew_delegation_token(&token.hmac, None).await?;
     check(until >= token.expires_ms, || format!("{until} is before {}", token.expires_ms))?;
     let listed = ours::call(&somebody, "tokens.list", &json!({})).await;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use kafka_admin::{Admin, Apply, NewTopic, Replicas};
+use kafka_conn::sasl::{Scram, ScramHash};
 use kafka_conn::{BrokerAddress, BrokerId, Dialer, Transport, TransportConfig};
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -90,6 +91,12 @@ impl Stage {
     pub(super) async fn admin_as(&self, name: &str) -> Result<Admin, Failure> {
         let sasl = Some(security::mechanism(Mechanism::Plain, &user(name)));
         self.connect("SASL_PLAINTEXT", Dialer { sasl, ..Dialer::default() }).await
+    }
+
+    /// As whoever owns a delegation token.
+    pub(super) async fn admin_with_token(&self, id: &str, secret: &str) -> Result<Admin, Failure> {
+        let sasl = Scram::delegation_token(ScramHash::Sha256, id, secret);
+        self.connect("SASL_PLAINTEXT", Dialer { sasl: Some(Arc::new(sasl)), ..Dialer::default() }).await
     }
 
     async fn connect(&self, listener: &str, dialer: Dialer) -> Result<Admin, Failure> {

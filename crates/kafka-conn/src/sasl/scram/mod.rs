@@ -48,6 +48,8 @@ struct Credentials {
     hash: ScramHash,
     user: SmolStr,
     password: Secret,
+    /// Whether user and password are those of a delegation token.
+    is_token: bool,
     /// The lock is held to copy a key in or out.
     known: Arc<Mutex<Option<Derived>>>,
 }
@@ -63,7 +65,15 @@ impl Scram {
     /// A user and a password.
     pub fn new(hash: ScramHash, user: impl Into<SmolStr>, password: impl Into<Secret>) -> Self {
         let known = Arc::new(Mutex::new(None));
-        Self { credentials: Credentials { hash, user: user.into(), password: password.into(), known } }
+        let (user, password) = (user.into(), password.into());
+        Self { credentials: Credentials { hash, user, password, is_token: false, known } }
+    }
+
+    /// A delegation token (KIP-48), which authenticates as its owner: the token's id, and its secret in base64 as brokers
+    /// want it for a password (Java's `tokenauth="true"`).
+    pub fn delegation_token(hash: ScramHash, id: impl Into<SmolStr>, secret: impl Into<Secret>) -> Self {
+        let Self { credentials } = Self::new(hash, id, secret);
+        Self { credentials: Credentials { is_token: true, ..credentials } }
     }
 
     /// An exchange with a nonce of the caller's, which must never be used twice: printable ASCII without comma, 128 bits
@@ -85,6 +95,9 @@ impl Mechanism for Scram {
         Ok(Box::new(self.exchange(STANDARD.encode(random))))
     }
 }
+
+/// What tells brokers that the user is a token's id.
+const TOKEN_EXTENSION: &str = ",tokenauth=true";
 
 /// One authentication by [`Scram`].
 ///
@@ -118,7 +131,8 @@ impl Exchange for ScramExchange {
         let State::Start { nonce } = std::mem::replace(&mut self.state, State::Over) else {
             return Err(SaslError::Challenge(OUT_OF_TURN));
         };
-        let bare = format!("n={},r={nonce}", escape(&self.credentials.user));
+        let extension = if self.credentials.is_token { TOKEN_EXTENSION } else { "" };
+        let bare = format!("n={},r={nonce}{extension}", escape(&self.credentials.user));
         let message = format!("{GS2_HEADER}{bare}");
         self.state = State::First { nonce, bare };
         Ok(message.into())

@@ -70,6 +70,14 @@ impl Vector {
 }
 
 #[test]
+fn a_delegation_token_says_that_it_is_one() {
+    let initial = |scram: Scram| scram.exchange("abc").initial().unwrap().expose().to_vec();
+    let token = Scram::delegation_token(ScramHash::Sha256, "id", "c2VjcmV0");
+    assert_eq!(initial(token), b"n,,n=id,r=abc,tokenauth=true");
+    assert_eq!(initial(Scram::new(ScramHash::Sha256, "id", "c2VjcmV0")), b"n,,n=id,r=abc");
+}
+
+#[test]
 fn the_examples() {
     for vector in [RFC_7677, SHA_512, AS_IT_IS] {
         let scram = vector.scram();
