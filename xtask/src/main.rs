@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "a chore answers on standard output")]
 
 mod bench;
+mod cargo;
 mod demo;
 mod interop;
 mod kafka;

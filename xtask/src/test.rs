@@ -6,7 +6,7 @@
 //! ```
 
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 
 use crate::kafka::Version;
 use crate::suite::{Counts, Target};
@@ -191,9 +191,6 @@ fn models() -> Result<(), Error> {
 /// Of each model: less than a minute of CPU.
 const MODEL_SCHEDULES: &str = "100000";
 
-/// How the variables begin that cargo sets for the program it runs.
-const OWN: [&str; 2] = ["CARGO_MANIFEST_", "CARGO_PKG_"];
-
 /// Runs cargo in the workspace and shows what it prints.
 fn cargo(arguments: &[&str]) -> Result<(), Error> {
     cargo_with(arguments, &[])
@@ -202,18 +199,8 @@ fn cargo(arguments: &[&str]) -> Result<(), Error> {
 fn cargo_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), Error> {
     let command = || format!("cargo {}", arguments.join(" "));
     println!("\n$ {}", command());
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut cargo = Command::new(program);
-    cargo.args(arguments).envs(environment.iter().copied()).current_dir(root);
-    // What cargo tells the program that it runs (this one) would be a change to build scripts that look at it, and all
-    // above them, TLS among them, would be built twice.
-    let told = std::env::vars_os().map(|(name, _)| name);
-    let told = told.filter(|name| OWN.iter().any(|own| name.to_string_lossy().starts_with(own)));
-    told.for_each(|name| {
-        cargo.env_remove(name);
-    });
-    let status = cargo.status();
+    let status = crate::cargo::cargo().args(arguments).envs(environment.iter().copied()).current_dir(root).status();
     let status = status.map_err(|source| Error::Run { command: command(), source })?;
     if status.success() { Ok(()) } else { Err(Error::Command { command: command(), status }) }
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::work::{Codec, Operation, Work};
+use crate::cargo::cargo;
 use crate::kafka::{self, Folders, Input, Release, Version, run_program};
 
 /// A client.
@@ -123,11 +124,9 @@ impl Programs {
         for tool in ["cc", "make"] {
             require(tool)?;
         }
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut command = cargo();
         // Not `--locked`: with what our own crates depend on, the lock file changes.
         command.args(["build", "--release", "--target-dir"]).arg(self.rust()).current_dir(sources("rust"));
-        // What `cargo xtask` sets is of another package: build scripts that look at it would run again by turns.
-        command.env_remove("CARGO_MANIFEST_DIR");
         build("cargo build", &mut command)
     }
 

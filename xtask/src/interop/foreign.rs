@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::cargo::cargo;
 use crate::kafka::{self, Folders, Input, IoContext as _, Release, Version, run_program};
 
 /// A client that is not ours.
@@ -105,7 +106,7 @@ fn librdkafka(folders: &Folders) -> Result<Program, Unready> {
         output_of(tool, &["--version"])?;
     }
     let target = folders.interop.join("rdkafka");
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = cargo();
     command.args(["build", "--release", "--locked", "--target-dir"]).arg(&target).current_dir(sources("rdkafka"));
     run_program("cargo build", &mut command, Input::Bytes(b""), BUILD_LIMIT)?;
     Ok(Program::Ours { path: target.join("release/interop-rdkafka"), words: &[] })

@@ -82,15 +82,18 @@ fn builders(files: &Certificates, doors: &Doors) -> Result<Vec<(&'static str, Cl
         (listeners::PLAINTEXT, cluster()),
         (listeners::PROXIED, proxied),
         (listeners::TLS, cluster().tls(tls.clone())),
-        (listeners::MTLS, cluster().tls(mutual)),
+        // What examples of TLS and SASL write to, which have no listener without to make it on.
+        (listeners::MTLS, cluster().tls(mutual).topic(EXAMPLES, 2, 1)),
         (listeners::EXPIRED, cluster().tls(expired)),
-        (listeners::SASL, cluster().sasl(sasl.clone())),
+        (listeners::SASL, cluster().sasl(sasl.clone()).topic(EXAMPLES, 2, 1)),
         (listeners::SASL_TLS, cluster().tls(tls.clone()).sasl(sasl)),
         (listeners::SASL_SHORT, cluster().sasl(short.clone())),
         (listeners::SASL_TLS_SHORT, cluster().tls(tls).sasl(short)),
         (listeners::SCRAM_ONLY, cluster().sasl(self::sasl(&[SaslMechanism::ScramSha512]))),
     ])
 }
+
+const EXAMPLES: &str = "topic-A";
 
 fn sasl(mechanisms: &[SaslMechanism]) -> Sasl {
     let User { name, password } = User::default();

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use super::security::unsecured_token;
 use super::target::listeners;
 use super::{Failure, Scenario, Skipped, Target, check, scenario};
+use crate::cargo::cargo;
 use crate::kafka::User;
 
 /// An example. Words in braces stand for what the [`Stage`] has.
@@ -197,8 +198,7 @@ struct BuiltTarget {
 
 /// Builds all examples there are, as `cargo test` does.
 async fn build() -> Result<Programs, Failure> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = Command::from(cargo());
     command.args(["build", "--quiet", "--workspace", "--examples", "--all-features", "--message-format", "json"]);
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await?;

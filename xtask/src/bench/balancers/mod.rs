@@ -14,12 +14,12 @@ mod spread;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use kafka_conn::Message;
 use serde::Deserialize;
 
 use super::Error;
+use crate::cargo::cargo;
 use crate::interop::balancers::{Ours, PAIRS, hex_lines};
 use crate::interop::foreign::{Client, Program, Unready};
 use crate::kafka::{Folders, IoContext as _};
@@ -64,7 +64,7 @@ impl Arguments {
 
 /// Our rows: what criterion measures, and the spread.
 fn ours(folders: &Folders) -> Result<Vec<Row>, Error> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = cargo();
     command.args(["bench", "--package", "kafka-writer", "--bench", "balancers", "--"]);
     // Samples of about a millisecond, so that in some of them nobody else is in the way.
     command.args(["--warm-up-time", "1", "--measurement-time", "0.5", "--sample-size", "500"]);
