@@ -239,6 +239,11 @@ impl Run {
                 assert!(!is_lie, "{token} is said to be unsent: {error}");
                 self.ledger.failed(token);
             }
+            // What is in flight is still answered, or fails.
+            Event::Closing { error } => {
+                assert!(!error.to_string().is_empty());
+                self.ledger.must_be_alive();
+            }
             Event::Closed { error } => {
                 assert!(!error.to_string().is_empty());
                 self.ledger.closed();
