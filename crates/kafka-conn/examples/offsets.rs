@@ -26,8 +26,10 @@ async fn main() -> Result<()> {
 
     // One call; the client asks each leader for its partitions, and puts the answers together.
     let client = Client::new(transport.clone());
-    let (response, failures) = client.send(&request).await?.into_parts();
-    for topic in &response.topics {
+    let (mut response, failures) = client.send(&request).await?.into_parts();
+    for topic in &mut response.topics {
+        // Brokers answer in any order.
+        topic.partitions.sort_by_key(|partition| partition.partition_index);
         for partition in &topic.partitions {
             match ErrorCode(partition.error_code).check() {
                 Ok(()) => println!("{} {}: {}", topic.name, partition.partition_index, partition.offset),
