@@ -42,12 +42,18 @@ impl<'a> Attempts<'a> {
         Ok(self.transport.call_with(request, route, options).await?)
     }
 
-    /// The version that a broker there would be asked in.
-    pub(crate) async fn version<R: Request>(&self, route: Route<'_>) -> Result<i16> {
-        let timeout = kafka_conn::ErrorKind::Timeout { step: Step::Connect, after: None };
-        let connection = timeout_at(self.deadline, self.transport.connection(route, Lane::General)).await;
-        let connection = connection.map_err(|_| kafka_conn::Error::new(timeout).with_unsent())??;
-        Ok(connection.version_for::<R>(None)?)
+    /// The version that a broker there would be asked in. Where none can be reached, one that can may soon be there: asked
+    /// for as long as time is left.
+    pub(crate) async fn version<R: Request>(&mut self, route: Route<'_>) -> Result<i16> {
+        loop {
+            let timeout = kafka_conn::ErrorKind::Timeout { step: Step::Connect, after: None };
+            let connection = timeout_at(self.deadline, self.transport.connection(route, Lane::General)).await;
+            match connection.unwrap_or_else(|_| Err(kafka_conn::Error::new(timeout).with_unsent())) {
+                Ok(connection) => return Ok(connection.version_for::<R>(None)?),
+                Err(error) if !error.is_retriable() || !self.pause(0).await => return Err(error.into()),
+                Err(error) => tracing::debug!(%error, "connecting again"),
+            }
+        }
     }
 
     /// Pauses before another attempt for what was refused with `code`. `false` where there is no use, or no time.

@@ -56,10 +56,12 @@ impl Admin {
     /// # Errors
     /// [`Connection`](crate::ErrorKind::Connection).
     pub async fn describe_cluster(&self) -> Result<ClusterDescription> {
-        let attempts = Attempts::new(self);
+        let mut attempts = Attempts::new(self);
         // A cluster whose brokers lack the request says so before anything is sent.
         let version = match attempts.version::<DescribeClusterRequest>(Route::Any).await {
-            Err(error) if *error.kind() == ErrorKind::NotOffered => return self.describe_by_metadata(&attempts).await,
+            Err(error) if *error.kind() == ErrorKind::NotOffered => {
+                return self.describe_by_metadata(&mut attempts).await;
+            }
             version => version?,
         };
         let request = DescribeClusterRequest {
@@ -79,7 +81,7 @@ impl Admin {
         })
     }
 
-    async fn describe_by_metadata(&self, attempts: &Attempts<'_>) -> Result<ClusterDescription> {
+    async fn describe_by_metadata(&self, attempts: &mut Attempts<'_>) -> Result<ClusterDescription> {
         // Later versions leave the cluster's operations to DescribeCluster.
         let version = attempts.version::<MetadataRequest>(Route::Any).await?.min(LAST_METADATA_WITH_OPERATIONS);
         let request = MetadataRequest {

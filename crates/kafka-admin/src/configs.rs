@@ -302,7 +302,7 @@ impl Admin {
     /// [`CLIENT_METRICS`](ConfigResourceType::CLIENT_METRICS) is asked of brokers before Kafka 4.1, or anything of
     /// brokers before 3.7, [`Connection`](crate::ErrorKind::Connection).
     pub async fn list_config_resources(&self, kinds: &[ConfigResourceType]) -> Result<Vec<ConfigResource>> {
-        let attempts = Attempts::new(self);
+        let mut attempts = Attempts::new(self);
         let version = attempts.version::<ListConfigResourcesRequest>(Route::Any).await?;
         let request = ListConfigResourcesRequest {
             resource_types: listed_types(kinds, version)?,

@@ -202,7 +202,7 @@ impl Admin {
             members: instance_ids.iter().map(member).collect(),
             ..LeaveGroupRequest::default()
         };
-        let (attempts, began) = (Attempts::new(self), Instant::now());
+        let (mut attempts, began) = (Attempts::new(self), Instant::now());
         if attempts.version::<LeaveGroupRequest>(Route::Group(&group)).await? < FIRST_WITH_MEMBERS {
             return Err(Error::new(ErrorKind::NotOffered).about(Resource::Group(group)));
         }

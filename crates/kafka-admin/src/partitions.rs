@@ -139,11 +139,11 @@ impl Admin {
     /// [`NotAuthorized`](ErrorKind::NotAuthorized). For all: [`Connection`](ErrorKind::Connection).
     pub async fn describe_topics(&self, names: &[&str]) -> Result<Vec<Outcome<TopicDescription>>> {
         let names: Vec<_> = names.iter().copied().map(SmolStr::new).collect();
-        let attempts = Attempts::new(self);
+        let mut attempts = Attempts::new(self);
         let known = match attempts.version::<DescribeTopicPartitionsRequest>(Route::Any).await {
             // An empty list would be asked for as all topics.
             _ if names.is_empty() => Known::new(),
-            Err(error) if *error.kind() == ErrorKind::NotOffered => by_metadata(&attempts, &names).await?,
+            Err(error) if *error.kind() == ErrorKind::NotOffered => by_metadata(&mut attempts, &names).await?,
             Err(error) => return Err(error),
             Ok(_) => pages(&attempts, &names).await?,
         };
@@ -224,7 +224,7 @@ fn partition(partition: DescribeTopicPartitionsResponsePartition) -> PartitionDe
     }
 }
 
-async fn by_metadata(attempts: &Attempts<'_>, names: &[SmolStr]) -> Result<Known> {
+async fn by_metadata(attempts: &mut Attempts<'_>, names: &[SmolStr]) -> Result<Known> {
     let topic = |name: &SmolStr| MetadataRequestTopic { name: Some(name.clone()), ..MetadataRequestTopic::default() };
     let version = attempts.version::<MetadataRequest>(Route::Any).await?;
     let request = MetadataRequest {

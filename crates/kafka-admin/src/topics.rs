@@ -187,7 +187,7 @@ impl Admin {
         let names: Vec<_> = names.iter().copied().map(SmolStr::new).collect();
         let mut left = names.clone();
         while !left.is_empty() {
-            let response = match delete(&attempts, &left).await {
+            let response = match delete(&mut attempts, &left).await {
                 Ok(response) => response,
                 Err(error) => {
                     known.handle_failure(left.iter(), error)?;
@@ -246,7 +246,7 @@ impl Admin {
     }
 }
 
-async fn delete(attempts: &Attempts<'_>, names: &[SmolStr]) -> Result<DeleteTopicsResponse> {
+async fn delete(attempts: &mut Attempts<'_>, names: &[SmolStr]) -> Result<DeleteTopicsResponse> {
     let version = attempts.version::<DeleteTopicsRequest>(Route::Controller).await?;
     let request = delete_request(names, version, attempts.timeout_ms());
     // Never in a newer one than it was made for: that would not see the names.

@@ -178,6 +178,17 @@ impl Cluster {
         }
     }
 
+    /// Brings back every node that ended or is frozen, and waits until all brokers serve.
+    pub(crate) fn revive(&self) -> Result<()> {
+        for node in &self.members.nodes {
+            match node.signal(Signal::CONT) {
+                Err(Error::NodeState { .. }) => node.start(&self.release, &self.cluster_id)?,
+                resumed => resumed?,
+            }
+        }
+        self.await_ready(&self.brokers().map(|node| node.plan.id).collect::<Vec<_>>())
+    }
+
     /// Ends the cluster and removes its files. Dropping does the same, but cannot tell of a failure.
     pub(crate) fn stop(mut self) -> Result<()> {
         self.is_owner = false;

@@ -33,6 +33,7 @@ pub(crate) struct Brokers {
 pub(crate) const SPREAD: [&[i32]; 3] = [&[1, 2, 3], &[2, 3, 1], &[3, 1, 2]];
 
 impl Brokers {
+    /// All three are up when this returns: a scenario that failed may have left one down.
     pub(crate) async fn new(target: &Target) -> Result<Self, Failure> {
         let programs = Programs::compile(target.release())?;
         let bootstrap = BrokerAddress::parse_list(target.bootstrap())?;
@@ -40,7 +41,9 @@ impl Brokers {
         let dialer = Dialer { timeout: ANSWER_LIMIT, call_timeout: ANSWER_LIMIT, ..Dialer::default() };
         let config = TransportConfig { bootstrap, dialer, ..TransportConfig::default() };
         let admin = Admin::new(Transport::connect(config).await?);
-        Ok(Self { target: target.clone(), admin, programs })
+        let brokers = Self { target: target.clone(), admin, programs };
+        brokers.act(Cluster::revive).await?;
+        Ok(brokers)
     }
 
     pub(crate) fn programs(&self) -> &Programs {
@@ -94,6 +97,12 @@ impl Brokers {
         let what = format!("another leader of {topic} {partition} than broker {than}");
         let other = |leader: Option<BrokerId>| leader.is_some_and(|leader| leader != BrokerId(than));
         self.until(topic, &what, |found| found.partition(partition).is_some_and(|found| other(found.leader))).await
+    }
+
+    /// Waits until a partition has no leader: until its last one's end is known, elections are not needed.
+    pub(crate) async fn await_no_leader(&self, topic: &str, partition: i32) -> Result<(), Failure> {
+        let what = format!("time without a leader of {topic} {partition}");
+        self.until(topic, &what, |found| found.partition(partition).is_some_and(|found| found.leader.is_none())).await
     }
 
     /// Waits until these brokers, and no others, are the in-sync replicas of a partition.

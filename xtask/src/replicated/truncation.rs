@@ -43,6 +43,7 @@ async fn truncation(target: &Target) -> Result<(), Failure> {
     read(&mut reader, "lost", COMMON, LOST).await?;
     brokers.strike(LEADER, Blow::Kill).await?;
     brokers.heal(FOLLOWER, Blow::Kill).await?;
+    brokers.await_no_leader(&topic, 0).await?;
     brokers.elect(&topic, Election::Unclean).await?;
     // More than was lost: the new log reaches beyond where the reader is, and nothing is out of range.
     write(&writer, "new", NEW).await?;

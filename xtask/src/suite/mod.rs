@@ -112,6 +112,8 @@ fn report(name: &str, time: Duration, outcome: Result<(), Failure>, counts: &mut
         }
         Err(failure) => {
             println!("test {name} ... FAILED ({seconds:.1} s)\n    {failure}");
+            let sources = std::iter::successors(failure.source(), |error| error.source());
+            sources.for_each(|source| println!("    because: {source}"));
             counts.failed += 1;
         }
     }
