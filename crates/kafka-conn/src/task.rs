@@ -20,7 +20,7 @@ use crate::dialer::Dialer;
 use crate::driver::Driver;
 use crate::error::{Error, ErrorKind, Result};
 use crate::meter::Meter;
-use crate::session::{Call, Event, SaslConfig, Session, SessionConfig};
+use crate::session::{Call, Event, SaslConfig, Session, SessionConfig, lost_by};
 
 /// What a handle asks of the task.
 #[derive(Debug)]
@@ -224,11 +224,7 @@ impl Task {
 
     /// Lets the handles know that there will be no more calls, and why. Returns what such a call gets.
     fn end(&self, error: &Error) -> Error {
-        let error = match error.kind() {
-            ErrorKind::Closed | ErrorKind::ConnectionLost => error.clone(),
-            _ => Error::new(ErrorKind::ConnectionLost).with_source(error.clone()),
-        };
-        let error = error.with_broker(&self.shared.address).with_unsent();
+        let error = lost_by(error).with_broker(&self.shared.address).with_unsent();
         let _first = self.shared.end.set(error.clone());
         self.shared.slots.close();
         error

@@ -8,6 +8,7 @@ use kafka_protocol::messages::api_versions::{ApiVersion, ApiVersionsRequest, Api
 use kafka_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
 use kafka_protocol::{ApiKey, Message};
 use proptest::prelude::*;
+use std::io;
 use std::time::Duration;
 
 use super::*;
