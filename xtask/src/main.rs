@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 /// Chores of this workspace.
 #[derive(Debug, Parser)]
@@ -67,6 +68,8 @@ enum Chore {
 }
 
 fn main() -> ExitCode {
+    // Our crates tell what they do where `RUST_LOG` asks, as in `RUST_LOG=kafka_writer=debug`.
+    tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).with_writer(std::io::stderr).init();
     match run(Arguments::parse().chore) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

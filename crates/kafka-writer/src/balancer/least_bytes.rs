@@ -2,6 +2,9 @@
 //!
 //! Sans-IO.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::mem;
 use std::sync::{Arc, Mutex};
 
 use kafka_conn::Message;
@@ -10,7 +13,7 @@ use super::{Balancer, Candidates};
 use crate::lock::lock;
 
 /// Takes the partition that has got the fewest bytes of keys and values so far, the lowest one of equals (kafka-go
-/// `LeastBytes`). Counting starts over when the number of partitions changes, but not because a leader is away.
+/// `LeastBytes`). Counting starts over when the partitions change, but not because a leader is away.
 ///
 /// ```
 /// use kafka_conn::Message;
@@ -23,32 +26,48 @@ use crate::lock::lock;
 /// ```
 #[derive(Debug, Default)]
 pub struct LeastBytes {
-    /// Each partition's bytes, in the order of the indexes.
-    counts: Mutex<Vec<(i32, u64)>>,
+    counts: Mutex<Counts>,
+}
+
+/// What went to each partition.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Those that are counted, as the caller lists them.
+    partitions: Vec<i32>,
+    /// Their bytes and indexes, the least on top.
+    heap: BinaryHeap<Reverse<(u64, i32)>>,
 }
 
 impl LeastBytes {
-    /// Counts all partitions, and takes one of `led`.
-    fn least(&self, message: &Message, all: &[i32], led: &[i32], is_led: impl Fn(i32) -> bool) -> i32 {
+    /// Counts all partitions, and takes one that `is_led`.
+    fn least(&self, message: &Message, all: &[i32], all_are_led: bool, is_led: impl Fn(i32) -> bool) -> i32 {
         let mut counts = lock(&self.counts);
-        if counts.len() != all.len() {
-            *counts = all.iter().map(|partition| (*partition, 0)).collect();
-            counts.sort_unstable();
+        if counts.partitions != all {
+            counts.partitions = all.to_vec();
+            counts.heap = all.iter().map(|partition| Reverse((0, *partition))).collect();
         }
-        // Mostly all are: then none has to be looked for.
-        let all_are_led = counts.iter().map(|(partition, _)| partition).eq(led);
-        let choice = counts.iter_mut().filter(|(partition, _)| all_are_led || is_led(*partition));
-        let least = choice.min_by_key(|(_, bytes)| *bytes);
-        let Some((partition, bytes)) = least else { return all.first().copied().unwrap_or_default() };
         let len = |part: &Option<bytes::Bytes>| part.as_ref().map_or(0, |part| part.len() as u64);
-        *bytes = bytes.saturating_add(len(&message.key)).saturating_add(len(&message.value));
-        *partition
+        let added = len(&message.key).saturating_add(len(&message.value));
+        let add = |Reverse((bytes, partition)): &mut Reverse<(u64, i32)>| {
+            *bytes = bytes.saturating_add(added);
+            *partition
+        };
+        let chosen = if all_are_led {
+            counts.heap.peek_mut().map(|mut least| add(&mut least))
+        } else {
+            let mut list = mem::take(&mut counts.heap).into_vec();
+            let led = list.iter_mut().filter(|Reverse((_, partition))| is_led(*partition));
+            let chosen = led.max().map(add);
+            counts.heap = list.into();
+            chosen
+        };
+        chosen.or_else(|| all.first().copied()).unwrap_or_default()
     }
 }
 
 impl Balancer for LeastBytes {
     fn balance(&self, message: &Message, partitions: &[i32]) -> i32 {
-        self.least(message, partitions, partitions, |partition| partitions.contains(&partition))
+        self.least(message, partitions, true, |_| true)
     }
 
     fn for_topic(&self, _topic: &str) -> Arc<dyn Balancer> {
@@ -57,7 +76,8 @@ impl Balancer for LeastBytes {
 
     fn choose(&self, message: &Message, candidates: &Candidates<'_>) -> i32 {
         let led = candidates.led();
-        self.least(message, candidates.all(), led, |partition| led.binary_search(&partition).is_ok())
+        let all_are_led = led.len() == candidates.all().len();
+        self.least(message, candidates.all(), all_are_led, |partition| led.binary_search(&partition).is_ok())
     }
 }
 

@@ -119,7 +119,9 @@ fn element(partitions: &[i32], index: usize) -> i32 {
 
 /// The element that a hash stands for: its remainder.
 fn by_hash(partitions: &[i32], hash: u32) -> i32 {
-    element(partitions, hash as usize % partitions.len().max(1))
+    // In 32 bits, as the hash is: there are fewer partitions, and longer divisions take longer.
+    let count = u32::try_from(partitions.len()).unwrap_or(u32::MAX);
+    element(partitions, hash.checked_rem(count).unwrap_or_default() as usize)
 }
 
 /// Any element.
