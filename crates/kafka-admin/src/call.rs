@@ -69,8 +69,7 @@ impl<'a> Attempts<'a> {
 
     /// Pauses before another attempt. `false` where there is no time.
     pub(crate) async fn pause(&mut self, throttle_ms: i32) -> bool {
-        let throttle = Duration::from_millis(u64::try_from(throttle_ms).unwrap_or_default());
-        let pause = Instant::now() + self.pauses.next_pause().max(throttle);
+        let pause = Instant::now() + self.pauses.next_pause().max(duration(throttle_ms));
         if pause >= self.deadline {
             return false;
         }
@@ -116,6 +115,16 @@ impl Admin {
 /// When `timeout` will be over; a year stands for never.
 pub(crate) fn deadline(timeout: Duration) -> Instant {
     Instant::now() + timeout.min(LONGEST_TIMEOUT)
+}
+
+/// A duration as requests have it.
+pub(crate) fn millis(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
+
+/// A duration as answers have it.
+pub(crate) fn duration(milliseconds: i32) -> Duration {
+    Duration::from_millis(u64::try_from(milliseconds).unwrap_or_default())
 }
 
 /// Codes that say that the item was certainly not done, and that another attempt may.

@@ -46,6 +46,14 @@ impl Error {
         }
     }
 
+    /// The same for what a member of a group is answered: one that is not known was a member once.
+    pub(crate) fn check_member(code: i16, message: Option<&SmolStr>) -> Result<()> {
+        Self::check(code, message).map_err(|error| match error.code() {
+            Some(ErrorCode::UNKNOWN_MEMBER_ID) => error.of_kind(ErrorKind::MemberFenced),
+            _ => error,
+        })
+    }
+
     /// What happened.
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
@@ -224,24 +232,42 @@ pub enum ErrorKind {
     /// The replication factor cannot be.
     #[error("the replication factor is not valid")]
     InvalidReplicationFactor,
+    /// The records are not the member's to acknowledge: they are acknowledged, or its lock on them has timed out.
+    #[error("the records are not the member's any more")]
+    InvalidRecordState,
     /// The request contradicts itself, or asks for what the cluster never does.
     #[error("the request is not valid")]
     InvalidRequest,
     /// The name is none that a topic can have.
     #[error("the name is not valid")]
     InvalidTopicName,
+    /// No transaction is open that this belongs to.
+    #[error("the transaction is in no state for it")]
+    InvalidTransactionState,
+    /// Brokers do not let a transaction be open for that long, or that short.
+    #[error("the timeout of transactions is not valid")]
+    InvalidTransactionTimeout,
     /// Not all partitions had a leader when time was up.
     #[error("not all partitions have a leader yet")]
     LeadersUnknown,
     /// No replica can lead that may.
     #[error("no replica that may lead is available")]
     LeaderNotAvailable,
+    /// The group goes on without the member, or at another epoch or generation.
+    #[error("the group goes on without this member")]
+    MemberFenced,
     /// The answer has nothing to say about the item.
     #[error("the broker did not answer for it")]
     NoAnswer,
     /// No reassignment is going on there.
     #[error("no reassignment is in progress")]
     NoReassignment,
+    /// Another item of the request failed, and so nothing was done for any.
+    #[error("it was not attempted, as another item failed")]
+    NotAttempted,
+    /// The broker does not lead the partition.
+    #[error("another broker leads the partition")]
+    NotLeader,
     /// The broker or the connection does not offer it.
     #[error("the cluster does not offer it")]
     NotOffered,
@@ -251,6 +277,12 @@ pub enum ErrorKind {
     /// The cluster's policy forbids it.
     #[error("the cluster's policy forbids it")]
     PolicyViolation,
+    /// Another producer has the transactional id by now, or nobody has that producer id.
+    #[error("the producer is not the one that has the transactional id")]
+    ProducerFenced,
+    /// The broker does not know the share session, or is at another epoch of it.
+    #[error("the broker has no such share session, or is elsewhere in it")]
+    ShareSessionLost,
     /// It was accepted, but not done everywhere when time was up. It goes on.
     #[error("it was not finished in time")]
     TimedOut,
@@ -260,6 +292,12 @@ pub enum ErrorKind {
     /// The cluster does not delete topics.
     #[error("deleting topics is disabled")]
     TopicDeletionDisabled,
+    /// Something of the transaction is lost: it can be aborted, and nothing else (KIP-890).
+    #[error("the transaction can only be aborted")]
+    TransactionAbortable,
+    /// The transaction before is still being ended.
+    #[error("the transaction before is still ending")]
+    TransactionEnding,
     /// The credentials are such that Kafka does not take them.
     #[error("the credentials are not acceptable")]
     UnacceptableCredential,
@@ -299,7 +337,22 @@ impl ErrorKind {
             ErrorCode::INVALID_PARTITIONS => Self::InvalidPartitions,
             ErrorCode::INVALID_REPLICA_ASSIGNMENT => Self::InvalidReplicaAssignment,
             ErrorCode::INVALID_REPLICATION_FACTOR => Self::InvalidReplicationFactor,
+            ErrorCode::INVALID_RECORD_STATE => Self::InvalidRecordState,
             ErrorCode::INVALID_REQUEST => Self::InvalidRequest,
+            ErrorCode::INVALID_TRANSACTION_TIMEOUT => Self::InvalidTransactionTimeout,
+            ErrorCode::INVALID_TXN_STATE => Self::InvalidTransactionState,
+            ErrorCode::FENCED_INSTANCE_ID
+            | ErrorCode::FENCED_MEMBER_EPOCH
+            | ErrorCode::ILLEGAL_GENERATION
+            | ErrorCode::STALE_MEMBER_EPOCH => Self::MemberFenced,
+            ErrorCode::NOT_LEADER_OR_FOLLOWER => Self::NotLeader,
+            ErrorCode::OPERATION_NOT_ATTEMPTED => Self::NotAttempted,
+            ErrorCode::INVALID_PRODUCER_EPOCH | ErrorCode::INVALID_PRODUCER_ID_MAPPING | ErrorCode::PRODUCER_FENCED => {
+                Self::ProducerFenced
+            }
+            ErrorCode::INVALID_SHARE_SESSION_EPOCH | ErrorCode::SHARE_SESSION_NOT_FOUND => Self::ShareSessionLost,
+            ErrorCode::CONCURRENT_TRANSACTIONS => Self::TransactionEnding,
+            ErrorCode::TRANSACTION_ABORTABLE => Self::TransactionAbortable,
             ErrorCode::INVALID_TOPIC_EXCEPTION => Self::InvalidTopicName,
             ErrorCode::TOPIC_AUTHORIZATION_FAILED
             | ErrorCode::GROUP_AUTHORIZATION_FAILED
@@ -334,7 +387,17 @@ impl ErrorKind {
                 "use 1 to 249 of the letters a-z and A-Z, digits, '.', '_' and '-'; names that differ in '.' and '_' only \
                  collide"
             }
+            Self::InvalidRecordState => "leave them; the group gives them to a member again",
+            Self::InvalidTransactionState => "add the partition or the group first; end only what is open",
+            Self::InvalidTransactionTimeout => "use 1 ms up to transaction.max.timeout.ms, 15 minutes by default",
             Self::LeadersUnknown => "brokers may be down; look again later",
+            Self::MemberFenced => "let go of what it has, and join again with epoch 0",
+            Self::NotAttempted => "leave out the item that failed, or mend it",
+            Self::NotLeader => "look who leads it, and ask there",
+            Self::ProducerFenced => "stop it; to take over, ask for the producer id again",
+            Self::ShareSessionLost => "begin another",
+            Self::TransactionAbortable => "abort it, and do again what belongs to it",
+            Self::TransactionEnding => "ask again in a moment, or allow more time",
             Self::NotAuthorized => "grant the operation on it, or on the cluster, to this user",
             Self::TimedOut => "look what became of it, or allow more time",
             Self::TopicAlreadyExists => "use it as it is, use another name, or delete it first",

@@ -52,6 +52,12 @@ impl Admin {
         self.send_with(request, CallOptions { min_version: Some(least), ..CallOptions::default() }).await
     }
 
+    /// Sends a request that is about one thing to where it belongs, in versions within the limits.
+    pub(crate) async fn call_with<R: Request>(&self, request: &R, call: CallOptions) -> Result<R::Response> {
+        let options = SendOptions { call, ..SendOptions::default() };
+        Ok(self.client().send_with(request, options).await?.complete()?)
+    }
+
     async fn send_with<R: Request>(&self, request: &R, call: CallOptions) -> Result<(R::Response, Failures)> {
         let options = SendOptions { call, ..SendOptions::default() };
         let (response, failures) = self.client().send_with(request, options).await?.into_parts();

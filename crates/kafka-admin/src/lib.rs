@@ -31,8 +31,10 @@ mod failures;
 mod features;
 mod group_offsets;
 mod groups;
+mod heartbeats;
 mod leader_epochs;
 mod log_dirs;
+mod membership;
 mod named_codes;
 mod offsets;
 mod outcome;
@@ -44,10 +46,13 @@ mod reassignments;
 mod records;
 mod resource;
 mod share_offsets;
+mod share_sessions;
 mod streams_groups;
+mod streams_heartbeats;
 mod telemetry;
 mod tokens;
 mod topics;
+mod transaction_steps;
 mod transactions;
 mod users;
 
@@ -63,8 +68,10 @@ pub use error::{Error, ErrorContext, ErrorKind, Result};
 pub use features::{Feature, FeatureDirection, FeatureUpdate};
 pub use group_offsets::{CommittedOffset, GroupLag, OffsetMove, OffsetPlan, OffsetReset};
 pub use groups::{GroupDescription, GroupFilter, GroupList, GroupListing, GroupMember};
+pub use heartbeats::{ConsumerHeartbeat, HeartbeatAnswer, ShareHeartbeat};
 pub use leader_epochs::EpochEnd;
 pub use log_dirs::{LogDir, Replica, ReplicaInfo};
+pub use membership::Membership;
 pub use offsets::{ListedOffset, OffsetSpec};
 pub use outcome::Outcome;
 pub use partitions::{MorePartitions, PartitionDescription, TopicDescription};
@@ -77,15 +84,24 @@ pub use quorum::{Quorum, QuorumNode, QuorumReplica, VoterListener};
 pub use quotas::{QuotaAlteration, QuotaEntity, QuotaFilter, QuotaMatch};
 pub use reassignments::Reassignment;
 pub use records::DeleteBefore;
-pub use resource::{Resource, TopicPartition};
+pub use resource::{Resource, TopicIdPartition, TopicPartition};
 pub use share_offsets::ShareOffset;
+pub use share_sessions::{
+    AcknowledgeType, Acknowledgement, AcquiredRecords, ShareAcknowledged, ShareAcquireMode, ShareFetch, ShareFetched,
+    ShareSession, SharedRecords,
+};
 pub use streams_groups::{
     StreamsAssignment, StreamsGroupDescription, StreamsInternalTopic, StreamsMember, StreamsSubtopology, StreamsTask,
     StreamsTopology,
 };
+pub use streams_heartbeats::{
+    NewStreamsSubtopology, NewStreamsTopology, StreamsEndpoint, StreamsHeartbeat, StreamsHeartbeatAnswer,
+    StreamsStatus, StreamsStatusCode,
+};
 pub use telemetry::{TelemetryPush, TelemetrySubscription, TelemetryTemporality};
 pub use tokens::{DelegationToken, NewToken, Principal};
 pub use topics::{CreatedTopic, NewTopic, Replicas, TopicListing};
+pub use transaction_steps::{Producer, TransactionEnd, TransactionProtocol};
 pub use transactions::{
     HangingTransaction, ProducerState, TransactionDescription, TransactionFilter, TransactionList, TransactionListing,
 };

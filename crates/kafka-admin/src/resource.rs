@@ -1,10 +1,35 @@
 //! What calls and errors are about.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use kafka_conn::BrokerId;
 pub use kafka_conn::TopicPartition;
+use kafka_protocol::Uuid;
 use smol_str::SmolStr;
+
+/// A partition of a topic that is named by its id, as in the protocols of groups that brokers balance (Java's class of
+/// that name). [`describe_topics`](crate::Admin::describe_topics) tells ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicIdPartition {
+    /// The topic's id.
+    pub topic_id: Uuid,
+    /// The partition.
+    pub partition: i32,
+}
+
+impl TopicIdPartition {
+    /// A partition of a topic.
+    pub fn new(topic_id: Uuid, partition: i32) -> Self {
+        Self { topic_id, partition }
+    }
+}
+
+impl fmt::Display for TopicIdPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic_id, self.partition)
+    }
+}
 
 /// Something in a cluster that has a name, as errors tell it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,6 +39,8 @@ pub enum Resource {
     Topic(SmolStr),
     /// A partition of a topic.
     Partition(TopicPartition),
+    /// A partition of a topic that only its id is known of.
+    PartitionById(TopicIdPartition),
     /// A group, of whatever type.
     Group(SmolStr),
     /// A broker or controller.
@@ -33,6 +60,7 @@ impl fmt::Display for Resource {
         match self {
             Self::Topic(name) => write!(f, "topic {:?}", name.as_str()),
             Self::Partition(partition) => write!(f, "partition {partition}"),
+            Self::PartitionById(partition) => write!(f, "partition {partition}"),
             Self::Group(id) => write!(f, "group {:?}", id.as_str()),
             Self::Broker(id) => write!(f, "broker {}", id.0),
             Self::User(name) => write!(f, "user {:?}", name.as_str()),
@@ -53,6 +81,17 @@ pub(crate) fn by_topic<'a>(partitions: impl IntoIterator<Item = &'a TopicPartiti
             topics.len() - 1
         });
         topics[place].1.push(*partition);
+    }
+    topics
+}
+
+/// Partitions by the ids of their topics.
+pub(crate) fn by_topic_id<'a>(
+    partitions: impl IntoIterator<Item = &'a TopicIdPartition>,
+) -> BTreeMap<Uuid, BTreeSet<i32>> {
+    let mut topics = BTreeMap::<_, BTreeSet<_>>::new();
+    for TopicIdPartition { topic_id, partition } in partitions {
+        topics.entry(*topic_id).or_default().insert(*partition);
     }
     topics
 }

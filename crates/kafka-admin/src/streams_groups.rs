@@ -60,7 +60,7 @@ pub struct StreamsSubtopology {
 }
 
 /// A topic that belongs to an application.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamsInternalTopic {
     /// Its name.
     pub name: SmolStr,
@@ -211,6 +211,7 @@ fn member(member: wire::Member) -> StreamsMember {
 }
 
 fn assignment(assignment: Assignment) -> StreamsAssignment {
+    let tasks = |ids: Vec<TaskIds>| tasks(ids.into_iter().map(|ids| (ids.subtopology_id, ids.partitions)));
     StreamsAssignment {
         active: tasks(assignment.active_tasks),
         standby: tasks(assignment.standby_tasks),
@@ -218,12 +219,13 @@ fn assignment(assignment: Assignment) -> StreamsAssignment {
     }
 }
 
-fn tasks(ids: Vec<TaskIds>) -> Vec<StreamsTask> {
-    let of = |TaskIds { subtopology_id, partitions, .. }: TaskIds| {
-        let task = move |partition| StreamsTask { subtopology: subtopology_id.clone(), partition };
+/// Tasks, in order.
+pub(crate) fn tasks(ids: impl Iterator<Item = (SmolStr, Vec<i32>)>) -> Vec<StreamsTask> {
+    let of = |(subtopology, partitions): (SmolStr, Vec<i32>)| {
+        let task = move |partition| StreamsTask { subtopology: subtopology.clone(), partition };
         partitions.into_iter().map(task)
     };
-    let mut tasks: Vec<_> = ids.into_iter().flat_map(of).collect();
+    let mut tasks: Vec<_> = ids.flat_map(of).collect();
     tasks.sort();
     tasks
 }
@@ -245,12 +247,7 @@ mod tests {
 
     #[test]
     fn tasks_are_in_order_whatever_the_broker_does() {
-        let ids = |id: &str, partitions: &[i32]| TaskIds {
-            subtopology_id: id.into(),
-            partitions: partitions.to_vec(),
-            ..TaskIds::default()
-        };
-        let tasks = tasks(vec![ids("1", &[0]), ids("0", &[2, 1])]);
+        let tasks = tasks([("1".into(), vec![0]), ("0".into(), vec![2, 1])].into_iter());
         let shown: Vec<_> = tasks.iter().map(|task| format!("{}_{}", task.subtopology, task.partition)).collect();
         assert_eq!(shown, ["0_1", "0_2", "1_0"]);
     }

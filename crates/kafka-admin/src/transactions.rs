@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use kafka_conn::{Item, Route};
+use kafka_conn::{CallOptions, Item, Route};
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::describe_producers::{DescribeProducersRequest, PartitionResponse, TopicRequest};
 use kafka_protocol::messages::describe_transactions::{self, DescribeTransactionsRequest};
@@ -99,8 +99,8 @@ pub struct HangingTransaction {
 }
 
 impl Admin {
-    /// The producers that the leaders of these partitions remember (DescribeProducers). The outcomes are in the order of
-    /// `partitions`.
+    /// The producers that the leaders of these partitions remember (DescribeProducers). The outcomes are in the order
+    /// of `partitions`.
     ///
     /// # Errors
     /// Per partition: [`UnknownTopic`](ErrorKind::UnknownTopic), [`NotAuthorized`](ErrorKind::NotAuthorized),
@@ -184,8 +184,9 @@ impl Admin {
     /// partition's leader). **What it wrote there is lost to readers of committed records.**
     ///
     /// # Errors
-    /// [`Broker`](ErrorKind::Broker) with `INVALID_PRODUCER_EPOCH` or `TRANSACTION_COORDINATOR_FENCED` where it is not
-    /// the one that is open, [`UnknownTopic`](ErrorKind::UnknownTopic), [`NotAuthorized`](ErrorKind::NotAuthorized),
+    /// [`ProducerFenced`](ErrorKind::ProducerFenced), or [`Broker`](ErrorKind::Broker) with
+    /// `TRANSACTION_COORDINATOR_FENCED`, where it is not the one that is open,
+    /// [`UnknownTopic`](ErrorKind::UnknownTopic), [`NotAuthorized`](ErrorKind::NotAuthorized),
     /// [`Connection`](ErrorKind::Connection).
     pub async fn abort_transaction(&self, transaction: &HangingTransaction) -> Result<()> {
         let TopicPartition { topic, partition } = &transaction.partition;
@@ -231,29 +232,20 @@ impl Admin {
     pub async fn fence_producers(&self, ids: &[&str]) -> Vec<Outcome<(i64, i16)>> {
         let mut outcomes = Vec::with_capacity(ids.len());
         for id in ids.iter().copied().map(SmolStr::new) {
-            let result = self.fence(&id).await.map_err(|error| error.about(Resource::Transaction(id.clone())));
+            let result = self.fence(&id).await;
             outcomes.push(Outcome::new(id, result));
         }
         outcomes
     }
 
     async fn fence(&self, id: &SmolStr) -> Result<(i64, i16)> {
-        let mut attempts = Attempts::new(self);
-        loop {
-            let request = InitProducerIdRequest {
-                transactional_id: Some(id.clone()),
-                // The coordinator takes it for the time that it has to write this down, too (KAFKA-16047).
-                transaction_timeout_ms: attempts.timeout_ms().clamp(1, MAX_FENCE_TIMEOUT_MS),
-                ..InitProducerIdRequest::default()
-            };
-            let response = self.client().call(&request).await?;
-            // Until what is open is aborted.
-            let waits = ErrorCode(response.error_code) == ErrorCode::CONCURRENT_TRANSACTIONS;
-            if !(waits && attempts.pause(response.throttle_time_ms).await) {
-                Error::check(response.error_code, None)?;
-                return Ok((response.producer_id, response.producer_epoch));
-            }
-        }
+        let request = |timeout_ms: i32| InitProducerIdRequest {
+            transactional_id: Some(id.clone()),
+            // The coordinator takes it for the time that it has to write this down, too (KAFKA-16047).
+            transaction_timeout_ms: timeout_ms.clamp(1, MAX_FENCE_TIMEOUT_MS),
+            ..InitProducerIdRequest::default()
+        };
+        self.init(request, CallOptions::default()).await
     }
 }
 

@@ -1,21 +1,23 @@
 //! Topics against a controller in memory, on virtual time: an outcome per topic, moves of the controller, waits.
 
+mod support;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use kafka_admin::{Admin, Apply, ErrorKind, NewTopic, Resource};
-use kafka_conn::{BrokerAddress, ConnectOptions, Connector, Dialer, Stream, Transport, TransportConfig};
-use kafka_protocol::messages::api_versions::{ApiVersion, ApiVersionsResponse};
+use kafka_conn::{BrokerAddress, ConnectOptions, Connector, Stream};
+use kafka_protocol::messages::api_versions::ApiVersionsResponse;
 use kafka_protocol::messages::create_topics::{CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse};
 use kafka_protocol::messages::delete_topics::{DeletableTopicResult, DeleteTopicsRequest, DeleteTopicsResponse};
 use kafka_protocol::messages::metadata::{
     MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use kafka_protocol::{ApiKey, ErrorCode, Message};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use support::{admin_of, api_versions, encoded, serve};
 use tokio::time::Instant;
 
 /// Two brokers, one of them the controller.
@@ -40,34 +42,13 @@ struct State {
 
 impl World {
     async fn admin(&self) -> Admin {
-        let dialer = Dialer { connector: Arc::new(self.clone()), ..Dialer::default() };
-        let bootstrap = vec![BrokerAddress::new("broker", 9000).unwrap()];
-        Admin::new(Transport::connect(TransportConfig { bootstrap, dialer, ..Default::default() }).await.unwrap())
+        admin_of(self.clone(), 9000).await
     }
 
-    async fn serve(self, broker: i32, mut stream: DuplexStream) -> std::io::Result<()> {
-        loop {
-            let size = stream.read_i32().await?;
-            let mut frame = vec![0; usize::try_from(size).unwrap()];
-            stream.read_exact(&mut frame).await?;
-            let mut frame = Bytes::from(frame);
-            let (api, version, correlation_id) = (ApiKey(frame.get_i16()), frame.get_i16(), frame.get_i32());
-            let client_id = frame.get_i16();
-            frame.advance(usize::try_from(client_id).unwrap_or(0));
-            frame.advance(usize::from(api.request_header_version(version) == 2));
-            if api != ApiKey::API_VERSIONS && self.0.lock().unwrap().silent {
-                std::future::pending::<()>().await;
-            }
-            let mut body = BytesMut::new();
-            self.0.lock().unwrap().answer(broker, api, version, frame, &mut body);
-            let header = usize::try_from(api.response_header_version(version)).unwrap();
-            let mut answer = BytesMut::new();
-            answer.extend_from_slice(&i32::try_from(4 + header + body.len()).unwrap().to_be_bytes());
-            answer.extend_from_slice(&correlation_id.to_be_bytes());
-            answer.extend_from_slice(&[0][..header]);
-            answer.extend_from_slice(&body);
-            stream.write_all(&answer).await?;
-        }
+    fn answer(&self, broker: i32, api: ApiKey, version: i16, request: Bytes) -> Option<BytesMut> {
+        let mut state = self.0.lock().unwrap();
+        let answers = api == ApiKey::API_VERSIONS || !state.silent;
+        answers.then(|| state.answer(broker, api, version, request))
     }
 }
 
@@ -75,42 +56,36 @@ impl World {
 impl Connector for World {
     async fn connect(&self, address: &BrokerAddress, _: &ConnectOptions) -> kafka_conn::Result<Box<dyn Stream>> {
         let (client, broker) = tokio::io::duplex(1 << 16);
-        tokio::spawn(self.clone().serve(i32::from(address.port()) - 9000, broker));
+        let (this, id) = (self.clone(), i32::from(address.port()) - 9000);
+        tokio::spawn(serve(broker, move |api, version, request| this.answer(id, api, version, request)));
         Ok(Box::new(client))
     }
 }
 
 impl State {
-    fn answer(&mut self, broker: i32, api: ApiKey, version: i16, request: Bytes, answer: &mut BytesMut) {
+    fn answer(&mut self, broker: i32, api: ApiKey, version: i16, request: Bytes) -> BytesMut {
         match api {
-            ApiKey::API_VERSIONS => self.api_versions().encode(version, answer),
-            ApiKey::METADATA => {
-                self.metadata(&MetadataRequest::decode(version, request).unwrap()).encode(version, answer)
-            }
+            ApiKey::API_VERSIONS => encoded(version, &self.api_versions()),
+            ApiKey::METADATA => encoded(version, &self.metadata(&MetadataRequest::decode(version, request).unwrap())),
             ApiKey::CREATE_TOPICS => {
-                let request = CreateTopicsRequest::decode(version, request).unwrap();
-                self.create(broker, &request).encode(version, answer)
+                encoded(version, &self.create(broker, &CreateTopicsRequest::decode(version, request).unwrap()))
             }
             ApiKey::DELETE_TOPICS => {
-                let request = DeleteTopicsRequest::decode(version, request).unwrap();
-                self.delete(broker, &request).encode(version, answer)
+                encoded(version, &self.delete(broker, &DeleteTopicsRequest::decode(version, request).unwrap()))
             }
             other => panic!("{other} is not expected"),
         }
-        .unwrap();
     }
 
     fn api_versions(&self) -> ApiVersionsResponse {
-        let api = |(key, max_version): (ApiKey, i16)| ApiVersion { api_key: key.0, max_version, ..Default::default() };
-        let keys = [
+        api_versions([
             (ApiKey::API_VERSIONS, 3),
             (ApiKey::METADATA, 12),
             (ApiKey::CREATE_TOPICS, 7),
             (ApiKey::DELETE_TOPICS, self.max_delete_version),
             (ApiKey::FETCH, 17),
             (ApiKey::PRODUCE, 11),
-        ];
-        ApiVersionsResponse { api_keys: keys.into_iter().map(api).collect(), ..Default::default() }
+        ])
     }
 
     fn metadata(&self, request: &MetadataRequest) -> MetadataResponse {

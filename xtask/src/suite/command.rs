@@ -120,6 +120,13 @@ pub(super) fn start(target: &Target, arguments: &[&str]) -> Result<Child, Failur
     Ok(command.spawn()?)
 }
 
+/// What becomes of a command whose login is in its arguments, but for the password.
+pub(super) async fn finish_with_password(arguments: &[&str], password: &str) -> Result<Output, Failure> {
+    let mut command = Command::new(program()?);
+    command.args(arguments).env("KAFKA_SASL_PASSWORD", password).stdin(Stdio::null()).kill_on_drop(true);
+    Ok(tokio::time::timeout(LIMIT, command.output()).await??)
+}
+
 /// The binary that was built beside this one.
 fn program() -> Result<PathBuf, Failure> {
     Ok(std::env::current_exe()?.with_file_name("kafka"))

@@ -57,9 +57,7 @@ impl Broker {
     }
 
     pub(crate) async fn admin(&self) -> Admin {
-        let dialer = Dialer { connector: Arc::new(self.clone()), ..Dialer::default() };
-        let bootstrap = vec![BrokerAddress::new("broker", 9092).unwrap()];
-        Admin::new(Transport::connect(TransportConfig { bootstrap, dialer, ..Default::default() }).await.unwrap())
+        admin_of(self.clone(), 9092).await
     }
 
     /// The versions in which it was asked for an API.
@@ -68,43 +66,53 @@ impl Broker {
         asked.iter().filter(|(asked, _)| *asked == api).map(|(_, version)| *version).collect()
     }
 
-    async fn serve(self, mut stream: DuplexStream) -> std::io::Result<()> {
-        loop {
-            let size = stream.read_i32().await?;
-            let mut frame = vec![0; usize::try_from(size).unwrap()];
-            stream.read_exact(&mut frame).await?;
-            let mut frame = Bytes::from(frame);
-            let (api, version, correlation_id) = (ApiKey(frame.get_i16()), frame.get_i16(), frame.get_i32());
-            let client_id = frame.get_i16();
-            frame.advance(usize::try_from(client_id).unwrap_or(0));
-            frame.advance(usize::from(api.request_header_version(version) == 2));
-            let Some(body) = self.answer(api, version, frame) else { std::future::pending().await };
-            let header = usize::try_from(api.response_header_version(version)).unwrap();
-            stream.write_i32(i32::try_from(4 + header + body.len()).unwrap()).await?;
-            stream.write_i32(correlation_id).await?;
-            stream.write_all(&[0][..header]).await?;
-            stream.write_all(&body).await?;
-        }
-    }
-
     fn answer(&self, api: ApiKey, version: i16, request: Bytes) -> Option<BytesMut> {
         if api == ApiKey::API_VERSIONS {
-            return Some(encoded(version, &self.api_versions()));
+            let apis = self.apis.iter().map(|(api, (newest, _))| (*api, *newest));
+            return Some(encoded(version, &api_versions(apis)));
         }
         self.asked.lock().unwrap().push((api, version));
         let (newest, handler) = &self.apis[&api];
         assert!(version <= *newest, "{api} version {version}");
         handler(version, request)
     }
+}
 
-    fn api_versions(&self) -> ApiVersionsResponse {
-        let api = |(key, (max_version, _)): (&ApiKey, &(i16, Handler))| ApiVersion {
-            api_key: key.0,
-            max_version: *max_version,
-            ..Default::default()
-        };
-        ApiVersionsResponse { api_keys: self.apis.iter().map(api).collect(), ..Default::default() }
+/// Administers what is reached so.
+pub(crate) async fn admin_of(connector: impl Connector + 'static, port: u16) -> Admin {
+    let dialer = Dialer { connector: Arc::new(connector), ..Dialer::default() };
+    let bootstrap = vec![BrokerAddress::new("broker", port).unwrap()];
+    Admin::new(Transport::connect(TransportConfig { bootstrap, dialer, ..Default::default() }).await.unwrap())
+}
+
+/// Serves a connection, a request at a time, each with the answer to its API, version and body. Where that is none, nothing
+/// comes any more.
+pub(crate) async fn serve(
+    mut stream: DuplexStream,
+    answer: impl Fn(ApiKey, i16, Bytes) -> Option<BytesMut>,
+) -> std::io::Result<()> {
+    loop {
+        let size = stream.read_i32().await?;
+        let mut frame = vec![0; usize::try_from(size).unwrap()];
+        stream.read_exact(&mut frame).await?;
+        let mut frame = Bytes::from(frame);
+        let (api, version, correlation_id) = (ApiKey(frame.get_i16()), frame.get_i16(), frame.get_i32());
+        let client_id = frame.get_i16();
+        frame.advance(usize::try_from(client_id).unwrap_or(0));
+        frame.advance(usize::from(api.request_header_version(version) == 2));
+        let Some(body) = answer(api, version, frame) else { std::future::pending().await };
+        let header = usize::try_from(api.response_header_version(version)).unwrap();
+        stream.write_i32(i32::try_from(4 + header + body.len()).unwrap()).await?;
+        stream.write_i32(correlation_id).await?;
+        stream.write_all(&[0][..header]).await?;
+        stream.write_all(&body).await?;
     }
+}
+
+/// That these APIs are there, up to these versions.
+pub(crate) fn api_versions(apis: impl IntoIterator<Item = (ApiKey, i16)>) -> ApiVersionsResponse {
+    let api = |(key, max_version): (ApiKey, i16)| ApiVersion { api_key: key.0, max_version, ..Default::default() };
+    ApiVersionsResponse { api_keys: apis.into_iter().map(api).collect(), ..Default::default() }
 }
 
 pub(crate) fn encoded<M: Message>(version: i16, message: &M) -> BytesMut {
@@ -129,7 +137,8 @@ impl std::fmt::Debug for Broker {
 impl Connector for Broker {
     async fn connect(&self, _: &BrokerAddress, _: &ConnectOptions) -> kafka_conn::Result<Box<dyn Stream>> {
         let (client, broker) = tokio::io::duplex(1 << 16);
-        tokio::spawn(self.clone().serve(broker));
+        let this = self.clone();
+        tokio::spawn(serve(broker, move |api, version, request| this.answer(api, version, request)));
         Ok(Box::new(client))
     }
 }

@@ -37,15 +37,8 @@ impl Offsets {
         max: usize,
         room: usize,
     ) -> bool {
-        let key = (topic.clone(), partition);
-        let size = size(topic, &committed);
-        let old = self.committed.get(&key).map(|old| self::size(topic, old));
-        let fits = (old.is_some() || self.committed.len() < max) && size <= old.unwrap_or(0).saturating_add(room);
-        if fits {
-            self.committed.insert(key, committed);
-            self.bytes = self.bytes - old.unwrap_or(0) + size;
-        }
-        fits
+        let free = max.saturating_sub(self.committed.len());
+        put(&mut self.committed, &mut self.bytes, (topic.clone(), partition), committed, (free, room))
     }
 
     /// Keeps an offset until a producer's transaction ends; whether there was room, as for [`commit`](Self::commit).
@@ -59,16 +52,9 @@ impl Offsets {
         room: usize,
     ) -> bool {
         let count = self.committed.len() + self.held.values().map(BTreeMap::len).sum::<usize>();
+        let free = max.saturating_sub(count);
         let held = self.held.entry(producer_id).or_default();
-        let key = (topic.clone(), partition);
-        let size = size(topic, &committed);
-        let old = held.get(&key).map(|old| self::size(topic, old));
-        let fits = (old.is_some() || count < max) && size <= old.unwrap_or(0).saturating_add(room);
-        if fits {
-            held.insert(key, committed);
-            self.bytes = self.bytes - old.unwrap_or(0) + size;
-        }
-        fits
+        put(held, &mut self.bytes, (topic.clone(), partition), committed, (free, room))
     }
 
     /// Whether an open transaction is to commit an offset of a partition.
@@ -126,6 +112,24 @@ impl Offsets {
         }
         topics
     }
+}
+
+/// Puts an offset into its place, and counts its bytes, unless it is a new one and no place is `free`, or it takes more
+/// than `room` bytes more than the one that was there; whether it did.
+fn put(
+    places: &mut BTreeMap<(SmolStr, i32), Committed>,
+    bytes: &mut usize,
+    key: (SmolStr, i32),
+    committed: Committed,
+    (free, room): (usize, usize),
+) -> bool {
+    let (old, new) = (places.get(&key).map(|old| size(&key.0, old)), size(&key.0, &committed));
+    let fits = (old.is_some() || free > 0) && new <= old.unwrap_or(0).saturating_add(room);
+    if fits {
+        places.insert(key, committed);
+        *bytes = *bytes - old.unwrap_or(0) + new;
+    }
+    fits
 }
 
 fn size(topic: &str, committed: &Committed) -> usize {

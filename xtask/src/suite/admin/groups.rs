@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kafka_admin::{OffsetReset, TopicPartition};
+use kafka_admin::{ConsumerHeartbeat, ErrorKind, Membership, OffsetReset, TopicIdPartition, TopicPartition};
 use kafka_conn::BrokerId;
 use kafka_reader::{ConsumerGroup, GroupConfig, GroupEvent};
 use serde_json::{Value, json};
@@ -82,8 +82,13 @@ pub(super) async fn consumer(stage: Stage) -> Result<(), Failure> {
     let admin = stage.admin().await?;
     let topic = stage.topic(&admin, "consumer", &[&[1], &[2]]).await?;
     let group = stage.name("consumer");
-    let epoch = member::consumer(&admin, &group, &topic, 0).await?;
-    check(epoch > 0, || format!("epoch {epoch}"))?;
+    let member = member::consumer(&admin, &group, &topic).await?;
+    let topic_id = admin.describe_topics(&[&topic]).await?.remove(0).result?.id;
+    let owned: Vec<_> = (0..2).map(|partition| TopicIdPartition::new(topic_id, partition)).collect();
+    check(member.assignment.as_ref() == Some(&owned), || format!("{member:?}"))?;
+    let heartbeat = ConsumerHeartbeat { owned: Some(owned), ..ConsumerHeartbeat::unchanged(member.membership) };
+    let member = admin.consumer_group_heartbeat(&heartbeat).await?.membership;
+    check(member.epoch > 0, || format!("{member:?}"))?;
     let described = stage.both_at_last(&admin, "groups.describe", json!({ "ids": [group, "nobody"] })).await?;
     check(described[&group]["type"] == "consumer", || described.to_string())?;
     check(described["nobody"]["error"] == "GROUP_ID_NOT_FOUND", || described.to_string())?;
@@ -91,7 +96,12 @@ pub(super) async fn consumer(stage: Stage) -> Result<(), Failure> {
     let commit = json!({ "group": group, "topic": topic, "partition": 0, "offset": 0 });
     stage.both(&admin, "committed.alter", commit.clone()).await?;
     stage.both(&admin, "committed.delete", commit.clone()).await?;
-    member::consumer_leaves(&admin, &group).await?;
+    let late = Membership { epoch: member.epoch + 7, ..member.clone() };
+    let fenced = admin.consumer_group_heartbeat(&ConsumerHeartbeat::unchanged(late)).await;
+    check(is_fenced(&fenced), || format!("an epoch that is not its own: {fenced:?}"))?;
+    admin.consumer_group_heartbeat(&ConsumerHeartbeat::unchanged(member.leaving())).await?;
+    let gone = admin.consumer_group_heartbeat(&ConsumerHeartbeat::unchanged(member)).await;
+    check(is_fenced(&gone), || format!("a member that has left: {gone:?}"))?;
     let done = ours::call(&admin, "committed.alter", &commit).await;
     check(done == json!({ format!("{topic}-0"): "ok" }), || done.to_string())?;
     let committed = stage.both(&admin, "committed.list", json!({ "group": group })).await?;
@@ -105,7 +115,7 @@ pub(super) async fn share(stage: Stage) -> Result<(), Failure> {
     let topic = stage.topic(&admin, "share", &[&[1]]).await?;
     records::write(&admin, &topic, 10, 10).await?;
     let group = stage.name("share");
-    member::share(&admin, &group, Some(&topic)).await?;
+    let member = member::share(&admin, &group, &topic).await?.membership;
     let ids = json!({ "ids": [group, "nobody"] });
     let described = stage.both_at_last(&admin, "groups.share", ids).await?;
     check(described[&group]["members"].as_array().map(Vec::len) == Some(1), || described.to_string())?;
@@ -113,7 +123,7 @@ pub(super) async fn share(stage: Stage) -> Result<(), Failure> {
     let of_topic = |offset: i64| json!({ "group": group, "topic": topic, "partition": 0, "offset": offset });
     stage.both(&admin, "shared.alter", of_topic(3)).await?;
     stage.both(&admin, "shared.delete", of_topic(0)).await?;
-    member::share(&admin, &group, None).await?;
+    member::share_leaves(&admin, &member).await?;
     let place = format!("{topic}-0");
     let altered = ours::call(&admin, "shared.alter", &of_topic(3)).await;
     check(altered == json!({ &place: "ok" }), || altered.to_string())?;
@@ -121,11 +131,13 @@ pub(super) async fn share(stage: Stage) -> Result<(), Failure> {
     stage.until("shared.list", here.clone(), |answer| answer[&place][0] == 3).await?;
     let listed = stage.both_at_last(&admin, "shared.list", here.clone()).await?;
     check(listed[&place][2] == 7, || format!("a lag of 7: {listed}"))?;
-    member::share(&admin, &group, Some(&topic)).await?;
+    let member = member::share(&admin, &group, &topic).await?;
     let topic_id = admin.describe_topics(&[&topic]).await?.remove(0).result?.id;
-    let read = member::share_reads(&admin, &group, BrokerId(1), topic_id).await?;
+    let partition = TopicIdPartition::new(topic_id, 0);
+    check(member.assignment == Some(vec![partition]), || format!("{member:?}"))?;
+    let read = member::share_reads(&admin, &member.membership, BrokerId(1), partition, stage.renews_locks()).await?;
     check(read == (3, 9), || format!("read {read:?}"))?;
-    member::share(&admin, &group, None).await?;
+    member::share_leaves(&admin, &member.membership).await?;
     // Where it begins is written down with the next record that is taken; that nothing is left to do, at once.
     stage.until("shared.list", here.clone(), |answer| answer[&place][2] == 0).await?;
     stage.both(&admin, "shared.list", here.clone()).await?;
@@ -142,19 +154,24 @@ pub(super) async fn streams(stage: Stage) -> Result<(), Failure> {
     let admin = stage.admin().await?;
     let topic = stage.topic(&admin, "streams", &[&[1], &[2]]).await?;
     let group = stage.name("streams");
-    member::streams(&admin, &group, &topic).await?;
+    let member = member::streams(&admin, &group, &topic).await?;
+    check(!member.interval.is_zero() && member.membership.epoch > 0, || format!("{member:?}"))?;
     let described = stage.both_at_last(&admin, "groups.streams", json!({ "ids": [group, "nobody"] })).await?;
     check(described[&group]["topology"] == 3, || described.to_string())?;
     check(described[&group]["members"].as_array().map(Vec::len) == Some(1), || described.to_string())?;
     check(described["nobody"]["error"] == "GROUP_ID_NOT_FOUND", || described.to_string())?;
     stage.both_at_last(&admin, "groups.all", json!({})).await?;
     stage.both(&admin, "groups.describe", json!({ "ids": [group] })).await?;
-    member::streams_leaves(&admin, &group).await?;
+    member::streams_leaves(&admin, &member.membership).await?;
     let commit = json!({ "group": group, "topic": topic, "partition": 0, "offset": 0 });
     let done = ours::call(&admin, "committed.alter", &commit).await;
     check(done == json!({ format!("{topic}-0"): "ok" }), || done.to_string())?;
     stage.both(&admin, "committed.list", json!({ "group": group })).await?;
     delete(&stage, &admin, &group).await
+}
+
+fn is_fenced<T>(answer: &kafka_admin::Result<T>) -> bool {
+    answer.as_ref().is_err_and(|error| *error.kind() == ErrorKind::MemberFenced)
 }
 
 /// Deletes a group without members, and Java sees it no more.

@@ -173,12 +173,12 @@ async fn prepare(stage: &Stage, admin: &Admin) -> Result<Seen, Failure> {
         let done = ours::call(admin, "committed.alter", &commit).await;
         check(!done.to_string().contains("error"), || done.to_string())?;
     }
-    let transaction = records::Transaction::new(admin, stage.name("m-transaction")).await?;
+    let producer = records::producer(admin, &stage.name("m-transaction")).await?;
     if stage.is_new() {
-        member::share(admin, "m-share", Some(&topic)).await?;
-        member::share(admin, "m-share", None).await?;
-        member::streams(admin, "m-streams", &topic).await?;
-        member::streams_leaves(admin, "m-streams").await?;
+        let member = member::share(admin, "m-share", &topic).await?;
+        member::share_leaves(admin, &member.membership).await?;
+        let member = member::streams(admin, "m-streams", &topic).await?;
+        member::streams_leaves(admin, &member.membership).await?;
     }
     let entries = entries();
     for outcome in admin.create_acls(&entries).await? {
@@ -193,7 +193,7 @@ async fn prepare(stage: &Stage, admin: &Admin) -> Result<Seen, Failure> {
     let voters = admin.describe_quorum().await?.voters;
     let voter = voters.first().ok_or("nobody votes")?.directory.to_string();
     check(voter != Uuid::ZERO.to_string(), || "the voter has no folder".to_owned())?;
-    Ok(Seen { topic, group, id: transaction.id, voter })
+    Ok(Seen { topic, group, id: producer.transactional_id.to_string(), voter })
 }
 
 /// What users may do, where the operation is one of the resource: to whatever begins with `m-`, and to the cluster.

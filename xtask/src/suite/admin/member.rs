@@ -1,160 +1,142 @@
 //! Members of groups of each protocol, as few heartbeats as it takes.
 
-use kafka_admin::Admin;
-use kafka_conn::{BrokerId, Client};
-use kafka_protocol::messages::consumer_group_heartbeat::ConsumerGroupHeartbeatRequest;
-use kafka_protocol::messages::share_acknowledge::{
-    self, AcknowledgePartition, AcknowledgeTopic, ShareAcknowledgeRequest,
+use std::time::Duration;
+
+use kafka_admin::{
+    AcknowledgeType, Acknowledgement, AcquiredRecords, Admin, ConsumerHeartbeat, ErrorKind, HeartbeatAnswer,
+    Membership, NewStreamsSubtopology, NewStreamsTopology, ShareAcknowledged, ShareFetch, ShareHeartbeat, ShareSession,
+    StreamsHeartbeat, StreamsHeartbeatAnswer, StreamsInternalTopic, TopicIdPartition,
 };
-use kafka_protocol::messages::share_fetch::{self, ShareFetchRequest};
-use kafka_protocol::messages::share_group_heartbeat::ShareGroupHeartbeatRequest;
-use kafka_protocol::messages::streams_group_heartbeat::{
-    KeyValue, StreamsGroupHeartbeatRequest, Subtopology, TopicInfo, Topology,
-};
-use kafka_protocol::{ErrorCode, Uuid};
+use kafka_conn::BrokerId;
+use tokio::time::sleep;
 
-use super::Failure;
+use super::{Failure, check};
 
-/// A uuid in Kafka's form, as members choose it for themselves.
-const MEMBER: &str = "bWVtYmVyLW9mLWdyb3Vwcw";
-/// The epoch that says goodbye.
-const LEAVING: i32 = -1;
-
-/// Joins, or stays in, a group of consumers that brokers balance (KIP-848); returns the member's epoch.
-pub(super) async fn consumer(admin: &Admin, group: &str, topic: &str, epoch: i32) -> Result<i32, Failure> {
-    let request = ConsumerGroupHeartbeatRequest {
-        group_id: group.into(),
-        member_id: MEMBER.into(),
-        member_epoch: epoch,
-        rebalance_timeout_ms: 30_000,
-        subscribed_topic_names: Some(vec![topic.into()]),
-        topic_partitions: Some(Vec::new()),
-        ..ConsumerGroupHeartbeatRequest::default()
-    };
-    let answer = Client::new(admin.transport().clone()).call(&request).await?;
-    answered(answer.error_code, answer.error_message.as_deref())?;
-    Ok(answer.member_epoch)
+/// Joins a group of consumers that brokers balance (KIP-848), and stays until it has partitions.
+pub(super) async fn consumer(admin: &Admin, group: &str, topic: &str) -> Result<HeartbeatAnswer, Failure> {
+    let hello = ConsumerHeartbeat::joining(Membership::joining(group), [topic]);
+    let mut answer = admin.consumer_group_heartbeat(&hello).await?;
+    for _ in 0..MAX_HEARTBEATS {
+        if answer.assignment.as_ref().is_some_and(|partitions| !partitions.is_empty()) {
+            return Ok(answer);
+        }
+        sleep(PAUSE).await;
+        answer = admin.consumer_group_heartbeat(&ConsumerHeartbeat::unchanged(answer.membership)).await?;
+    }
+    Err("a consumer is assigned nothing".into())
 }
 
-pub(super) async fn consumer_leaves(admin: &Admin, group: &str) -> Result<(), Failure> {
-    let request = ConsumerGroupHeartbeatRequest {
-        group_id: group.into(),
-        member_id: MEMBER.into(),
-        member_epoch: LEAVING,
-        ..ConsumerGroupHeartbeatRequest::default()
-    };
-    let answer = Client::new(admin.transport().clone()).call(&request).await?;
-    answered(answer.error_code, answer.error_message.as_deref())
+/// Joins a share group (KIP-932), and stays until it has partitions.
+pub(super) async fn share(admin: &Admin, group: &str, topic: &str) -> Result<HeartbeatAnswer, Failure> {
+    let hello = ShareHeartbeat::joining(Membership::joining(group), [topic]);
+    let mut answer = admin.share_group_heartbeat(&hello).await?;
+    for _ in 0..MAX_HEARTBEATS {
+        if answer.assignment.as_ref().is_some_and(|partitions| !partitions.is_empty()) {
+            return Ok(answer);
+        }
+        sleep(PAUSE).await;
+        answer = admin.share_group_heartbeat(&ShareHeartbeat::unchanged(answer.membership)).await?;
+    }
+    Err("a member of a share group is assigned nothing".into())
 }
 
-/// Joins a share group (KIP-932), or leaves it.
-pub(super) async fn share(admin: &Admin, group: &str, topic: Option<&str>) -> Result<(), Failure> {
-    let request = ShareGroupHeartbeatRequest {
-        group_id: group.into(),
-        member_id: MEMBER.into(),
-        member_epoch: if topic.is_some() { 0 } else { LEAVING },
-        subscribed_topic_names: topic.map(|topic| vec![topic.into()]),
-        ..ShareGroupHeartbeatRequest::default()
-    };
-    let answer = Client::new(admin.transport().clone()).call(&request).await?;
-    answered(answer.error_code, answer.error_message.as_deref())
+pub(super) async fn share_leaves(admin: &Admin, member: &Membership) -> Result<(), Failure> {
+    Ok(admin.share_group_heartbeat(&ShareHeartbeat::unchanged(member.leaving())).await.map(drop)?)
 }
 
-/// Takes records of partition 0 for a share group, until there are some, and says that all of them are done with. Returns
-/// the first and the last offset.
+/// Takes the records of a partition from its leader, gives them back, takes them again, and says that all of them are done
+/// with: what they are after each step. Returns the first and the last offset.
 pub(super) async fn share_reads(
     admin: &Admin,
-    group: &str,
+    member: &Membership,
     leader: BrokerId,
-    topic_id: Uuid,
+    partition: TopicIdPartition,
+    renews: bool,
 ) -> Result<(i64, i64), Failure> {
-    let client = Client::new(admin.transport().clone());
-    let mut session_epoch = 0;
-    let acquired = loop {
-        // The session knows its partitions from the first request on.
-        let partition = share_fetch::FetchPartition::default();
-        let topic = share_fetch::FetchTopic { topic_id, partitions: vec![partition], ..Default::default() };
-        let request = ShareFetchRequest {
-            group_id: Some(group.into()),
-            member_id: Some(MEMBER.into()),
-            share_session_epoch: session_epoch,
-            max_wait_ms: 500,
-            min_bytes: 1,
-            max_records: 100,
-            batch_size: 100,
-            topics: if session_epoch == 0 { vec![topic] } else { Vec::new() },
-            ..ShareFetchRequest::default()
-        };
-        let answer = client.send_to(leader, &request).await?;
-        answered(answer.error_code, answer.error_message.as_deref())?;
-        session_epoch += 1;
-        let mut partitions = answer.responses.into_iter().flat_map(|topic| topic.partitions);
-        let acquired = partitions.next().and_then(|partition| partition.acquired_records.into_iter().next());
-        match acquired {
-            Some(acquired) => break (acquired.first_offset, acquired.last_offset),
-            None if session_epoch > 40 => return Err("no records to share".into()),
-            None => {}
-        }
-    };
-    let batch = share_acknowledge::AcknowledgementBatch {
-        first_offset: acquired.0,
-        last_offset: acquired.1,
-        acknowledge_types: vec![ACCEPTED],
-        ..Default::default()
-    };
-    let partition = AcknowledgePartition { acknowledgement_batches: vec![batch], ..AcknowledgePartition::default() };
-    let request = ShareAcknowledgeRequest {
-        group_id: Some(group.into()),
-        member_id: Some(MEMBER.into()),
-        share_session_epoch: session_epoch,
-        topics: vec![AcknowledgeTopic { topic_id, partitions: vec![partition], ..AcknowledgeTopic::default() }],
-        ..ShareAcknowledgeRequest::default()
-    };
-    let answer = client.send_to(leader, &request).await?;
-    answered(answer.error_code, answer.error_message.as_deref())?;
-    Ok(acquired)
+    let (mut session, acquired) = takes(admin, ShareSession::new(member, leader), vec![partition]).await?;
+    check(acquired.iter().all(|range| range.delivery_count == 1), || format!("the first time: {acquired:?}"))?;
+    let all = |kind| acquired.iter().map(|range| range.acknowledge(partition, kind)).collect::<Vec<Acknowledgement>>();
+    if renews {
+        let renewed = admin.share_acknowledge(&session, &all(AcknowledgeType::Renew)).await?;
+        check(renewed.lock_timeout.is_some(), || format!("{renewed:?}"))?;
+        session = acknowledged(renewed)?;
+        // With a fetch, too.
+        let acknowledgements = all(AcknowledgeType::Renew);
+        let renewed = admin.share_fetch(&session, &ShareFetch { acknowledgements, ..ShareFetch::default() }).await?;
+        check(renewed.acknowledged.iter().all(|outcome| outcome.is_ok()), || format!("{renewed:?}"))?;
+        session = renewed.session;
+    }
+    session = acknowledged(admin.share_acknowledge(&session, &all(AcknowledgeType::Release)).await?)?;
+    let (session, again) = takes(admin, session, Vec::new()).await?;
+    check(again.iter().all(|range| range.delivery_count == 2), || format!("the second time: {again:?}"))?;
+    let acknowledgements = all(AcknowledgeType::Accept);
+    let fetch = ShareFetch { acknowledgements, max_wait: Duration::ZERO, ..ShareFetch::default() };
+    let done = admin.share_fetch(&session, &fetch).await?;
+    let told = done.acknowledged.iter().map(|outcome| (outcome.item, outcome.is_ok())).collect::<Vec<_>>();
+    check(told == [(partition, true)], || format!("accepted: {told:?}"))?;
+    let late = admin.share_acknowledge(&done.session, &all(AcknowledgeType::Accept)).await?;
+    let refused =
+        late.partitions.first().and_then(|outcome| outcome.result.as_ref().err()).map(kafka_admin::Error::kind);
+    check(refused == Some(&ErrorKind::InvalidRecordState), || format!("accepted twice: {refused:?}"))?;
+    admin.share_acknowledge(&late.session.ending(), &[]).await?;
+    let lost = admin.share_acknowledge(&late.session, &[]).await.err();
+    let lost_kind = lost.as_ref().map(kafka_admin::Error::kind);
+    check(lost_kind == Some(&ErrorKind::ShareSessionLost), || format!("a session that has ended: {lost:?}"))?;
+    let (first, last) = acquired.first().zip(acquired.last()).ok_or("nothing acquired")?;
+    Ok((first.first_offset, last.last_offset))
 }
 
-const ACCEPTED: i8 = 1;
+/// Fetches until records come.
+async fn takes(
+    admin: &Admin,
+    mut session: ShareSession,
+    partitions: Vec<TopicIdPartition>,
+) -> Result<(ShareSession, Vec<AcquiredRecords>), Failure> {
+    // The session knows its partitions from the first request on.
+    let mut fetch = ShareFetch { partitions, ..ShareFetch::default() };
+    for _ in 0..MAX_HEARTBEATS {
+        let fetched = admin.share_fetch(&session, &fetch).await?;
+        (session, fetch) = (fetched.session, ShareFetch::default());
+        for outcome in fetched.partitions {
+            let records = outcome.result?;
+            if !records.acquired.is_empty() {
+                check(!records.records.is_empty(), || "records without bytes".to_owned())?;
+                return Ok((session, records.acquired));
+            }
+        }
+    }
+    Err("no records to share".into())
+}
+
+fn acknowledged(answer: ShareAcknowledged) -> Result<ShareSession, Failure> {
+    for outcome in answer.partitions {
+        outcome.result?;
+    }
+    Ok(answer.session)
+}
 
 /// Joins a group of a Streams application (KIP-1071) that counts what is in `topic`.
-pub(super) async fn streams(admin: &Admin, group: &str, topic: &str) -> Result<(), Failure> {
-    let changelog = TopicInfo { name: format!("{group}-counts-changelog").into(), ..TopicInfo::default() };
-    let part = Subtopology {
-        subtopology_id: "0".into(),
+pub(super) async fn streams(admin: &Admin, group: &str, topic: &str) -> Result<StreamsHeartbeatAnswer, Failure> {
+    let changelog =
+        StreamsInternalTopic { name: format!("{group}-counts-changelog").into(), ..StreamsInternalTopic::default() };
+    let part = NewStreamsSubtopology {
+        id: "0".into(),
         source_topics: vec![topic.into()],
-        state_changelog_topics: vec![changelog],
-        ..Subtopology::default()
+        changelog_topics: vec![changelog],
+        copartition_groups: vec![vec![topic.into()]],
+        ..NewStreamsSubtopology::default()
     };
-    let topology = Topology { epoch: 3, subtopologies: vec![part], ..Topology::default() };
-    let request = StreamsGroupHeartbeatRequest {
-        group_id: group.into(),
-        member_id: MEMBER.into(),
-        rebalance_timeout_ms: 30_000,
-        topology: Some(topology),
-        active_tasks: Some(Vec::new()),
-        standby_tasks: Some(Vec::new()),
-        warmup_tasks: Some(Vec::new()),
-        process_id: Some("process".into()),
-        client_tags: Some(vec![KeyValue { key: "zone".into(), value: "a".into(), ..KeyValue::default() }]),
-        ..StreamsGroupHeartbeatRequest::default()
+    let topology = NewStreamsTopology { epoch: 3, subtopologies: vec![part] };
+    let hello = StreamsHeartbeat {
+        client_tags: Some([("zone".into(), "a".into())].into()),
+        ..StreamsHeartbeat::joining(Membership::joining(group), topology, "process")
     };
-    let answer = Client::new(admin.transport().clone()).call(&request).await?;
-    answered(answer.error_code, answer.error_message.as_deref())
+    Ok(admin.streams_group_heartbeat(&hello).await?)
 }
 
-pub(super) async fn streams_leaves(admin: &Admin, group: &str) -> Result<(), Failure> {
-    let request = StreamsGroupHeartbeatRequest {
-        group_id: group.into(),
-        member_id: MEMBER.into(),
-        member_epoch: LEAVING,
-        ..StreamsGroupHeartbeatRequest::default()
-    };
-    let answer = Client::new(admin.transport().clone()).call(&request).await?;
-    answered(answer.error_code, answer.error_message.as_deref())
+pub(super) async fn streams_leaves(admin: &Admin, member: &Membership) -> Result<(), Failure> {
+    Ok(admin.streams_group_heartbeat(&StreamsHeartbeat::unchanged(member.leaving())).await.map(drop)?)
 }
 
-fn answered(code: i16, message: Option<&str>) -> Result<(), Failure> {
-    let told = |code: ErrorCode| format!("{code}: {}", message.unwrap_or_default());
-    ErrorCode(code).check().map_err(|code| told(code).into())
-}
+const MAX_HEARTBEATS: usize = 200;
+const PAUSE: Duration = Duration::from_millis(50);

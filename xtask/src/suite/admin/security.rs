@@ -126,5 +126,42 @@ pub(super) async fn tokens(stage: Stage) -> Result<(), Failure> {
     while is_listed(&stage.java_as(owner, "tokens.list", json!({})).await?) {
         check(std::time::Instant::now() < deadline, || "Java still sees the token".to_owned())?;
     }
+    tokens_of_the_command(&stage).await
+}
+
+/// The command makes a token and logs in with it, by each mechanism; with another secret, or as if it were a password, it
+/// does not.
+async fn tokens_of_the_command(stage: &Stage) -> Result<(), Failure> {
+    let owner = ["--sasl", "plain", "--sasl-user", "none"];
+    let made = stage.command(&["tokens", "create", "--output", "json"], &owner, "none-secret").await?;
+    let (shown, said) = (String::from_utf8(made.stdout)?, String::from_utf8_lossy(&made.stderr).into_owned());
+    check(made.status.success(), || format!("tokens create: {said}"))?;
+    let token: Value = serde_json::from_str(&shown)?;
+    let field = |name: &str| token[0][name].as_str().ok_or_else(|| format!("no {name} in {shown}"));
+    let (id, secret) = (field("token")?, field("secret")?);
+    let is_listed = |answer: &Value| answer.to_string().contains(id);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !is_listed(&stage.java_as(Some("none"), "tokens.list", json!({})).await?) {
+        check(std::time::Instant::now() < deadline, || "Java never sees the token".to_owned())?;
+    }
+    for mechanism in ["scram-sha-256", "scram-sha-512"] {
+        let bearer = ["--sasl", mechanism, "--sasl-user", id, "--sasl-delegation-token"];
+        let listed = stage.command(&["topics", "list"], &bearer, secret).await?;
+        check(listed.status.success(), || format!("{mechanism}: {}", String::from_utf8_lossy(&listed.stderr)))?;
+        for (login, password) in [(&bearer[..], "another secret"), (&bearer[..4], secret)] {
+            let refused = stage.command(&["topics", "list"], login, password).await?;
+            let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+            check(!refused.status.success() && said.contains("authentication"), || format!("{login:?}: {said}"))?;
+        }
+    }
+    let bearer = ["--sasl", "scram-sha-512", "--sasl-user", id, "--sasl-delegation-token"];
+    let refused = stage.command(&["tokens", "describe"], &bearer, secret).await?;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    check(!refused.status.success() && said.contains("not by a token"), || format!("a token's bearer: {said}"))?;
+    let ended = stage.command(&["tokens", "expire", "--yes", id], &owner, "none-secret").await?;
+    check(ended.status.success(), || String::from_utf8_lossy(&ended.stderr).into_owned())?;
+    while is_listed(&stage.java_as(Some("none"), "tokens.list", json!({})).await?) {
+        check(std::time::Instant::now() < deadline, || "Java still sees the token".to_owned())?;
+    }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The cluster that the scenarios share, with Java's `Admin` beside ours.
 
 use std::path::PathBuf;
+use std::process::Output;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use kafka_conn::{BrokerAddress, BrokerId, Dialer, Transport, TransportConfig};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::super::security;
+use super::super::{command, security};
 use super::peer::Peer;
 use super::{Failure, Skipped, Target, ours};
 use crate::kafka::{Authorizer, Cluster, Config, Folders, Listener, Mechanism, Quorum, Release, User, Version};
@@ -77,6 +78,12 @@ impl Stage {
         self.0.cluster.release().version().major >= 4
     }
 
+    /// Whether members of share groups may renew their locks (KIP-1222).
+    pub(super) fn renews_locks(&self) -> bool {
+        let version = self.0.cluster.release().version();
+        (version.major, version.minor) >= (4, 2)
+    }
+
     /// Whose name nobody else has.
     pub(super) fn name(&self, about: &str) -> String {
         format!("{about}-{}", self.0.names.fetch_add(1, Ordering::Relaxed))
@@ -97,6 +104,13 @@ impl Stage {
     pub(super) async fn admin_with_token(&self, id: &str, secret: &str) -> Result<Admin, Failure> {
         let sasl = Scram::delegation_token(ScramHash::Sha256, id, secret);
         self.connect("SASL_PLAINTEXT", Dialer { sasl: Some(Arc::new(sasl)), ..Dialer::default() }).await
+    }
+
+    /// The command, logged in with these options and a password.
+    pub(super) async fn command(&self, arguments: &[&str], login: &[&str], password: &str) -> Result<Output, Failure> {
+        let brokers = addresses(&self.0.cluster, "SASL_PLAINTEXT");
+        let arguments = [arguments, login, &["--brokers", &brokers]].concat();
+        command::finish_with_password(&arguments, password).await
     }
 
     async fn connect(&self, listener: &str, dialer: Dialer) -> Result<Admin, Failure> {
