@@ -45,6 +45,7 @@ mod quotas;
 mod reassignments;
 mod records;
 mod resource;
+mod share_acknowledgements;
 mod share_offsets;
 mod share_sessions;
 mod streams_groups;
@@ -85,11 +86,9 @@ pub use quotas::{QuotaAlteration, QuotaEntity, QuotaFilter, QuotaMatch};
 pub use reassignments::Reassignment;
 pub use records::DeleteBefore;
 pub use resource::{Resource, TopicIdPartition, TopicPartition};
+pub use share_acknowledgements::{AcknowledgeType, Acknowledgement, ShareAcknowledged};
 pub use share_offsets::ShareOffset;
-pub use share_sessions::{
-    AcknowledgeType, Acknowledgement, AcquiredRecords, ShareAcknowledged, ShareAcquireMode, ShareFetch, ShareFetched,
-    ShareSession, SharedRecords,
-};
+pub use share_sessions::{AcquiredRecords, ShareAcquireMode, ShareFetch, ShareFetched, ShareSession, SharedRecords};
 pub use streams_groups::{
     StreamsAssignment, StreamsGroupDescription, StreamsInternalTopic, StreamsMember, StreamsSubtopology, StreamsTask,
     StreamsTopology,

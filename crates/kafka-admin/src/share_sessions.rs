@@ -1,16 +1,12 @@
-//! Share sessions (KIP-932): a member of a share group takes records from a partition's leader, and says what became of
-//! them.
+//! Share sessions (KIP-932): a member of a share group takes records from the leaders of partitions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_conn::{BrokerId, CallOptions, SendOptions};
-use kafka_protocol::messages::share_acknowledge::{
-    self as acknowledge, AcknowledgePartition, AcknowledgeTopic, ShareAcknowledgeRequest,
-};
 use kafka_protocol::messages::share_fetch::{
-    self as fetch, FetchPartition, FetchTopic, ForgottenTopic, PartitionData, ShareFetchRequest,
+    AcknowledgementBatch, FetchPartition, FetchTopic, ForgottenTopic, PartitionData, ShareFetchRequest,
 };
 use kafka_protocol::{Request, Uuid};
 use smol_str::SmolStr;
@@ -21,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::membership::Membership;
 use crate::outcome::Outcome;
 use crate::resource::{Resource, TopicIdPartition, by_topic_id};
+use crate::share_acknowledgements::{Acknowledgement, by_partition, is_renewal};
 
 /// What a member of a share group has with one broker: the partitions that it fetches from it, and the records that it
 /// was given and has not acknowledged.
@@ -53,7 +50,7 @@ impl ShareSession {
     }
 
     /// After a request.
-    fn next(&self) -> Self {
+    pub(crate) fn next(&self) -> Self {
         let epoch = match self.epoch {
             END => BEGIN,
             // Never 0 again.
@@ -62,7 +59,8 @@ impl ShareSession {
         Self { epoch, ..self.clone() }
     }
 
-    fn about(&self, error: Error) -> Error {
+    /// What went wrong, for the group.
+    pub(crate) fn about(&self, error: Error) -> Error {
         error.about(Resource::Group(self.group.clone()))
     }
 }
@@ -75,8 +73,8 @@ pub struct ShareFetch {
     pub partitions: Vec<TopicIdPartition>,
     /// Partitions that it shall have no more. Default: none.
     pub forgotten: Vec<TopicIdPartition>,
-    /// What became of records that came before. Default: nothing. With a [`Renew`](AcknowledgeType::Renew) among them, no
-    /// records come.
+    /// What became of records that came before. Default: nothing. With a [`Renew`](crate::AcknowledgeType::Renew) among
+    /// them, no records come.
     pub acknowledgements: Vec<Acknowledgement>,
     /// How long the broker may wait for `min_bytes`. Default: 500 ms (`fetch.max.wait.ms`).
     pub max_wait: Duration,
@@ -152,53 +150,6 @@ pub struct AcquiredRecords {
     pub delivery_count: i16,
 }
 
-impl AcquiredRecords {
-    /// What became of all of them.
-    pub fn acknowledge(&self, partition: TopicIdPartition, kind: AcknowledgeType) -> Acknowledgement {
-        Acknowledgement { partition, first_offset: self.first_offset, last_offset: self.last_offset, kind }
-    }
-}
-
-/// What became of a range of records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Acknowledgement {
-    /// Their partition.
-    pub partition: TopicIdPartition,
-    /// The first offset.
-    pub first_offset: i64,
-    /// The last offset.
-    pub last_offset: i64,
-    /// What became of them.
-    pub kind: AcknowledgeType,
-}
-
-/// What becomes of a record of a share group (Java's enum of that name).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AcknowledgeType {
-    /// There is none at these offsets.
-    Gap,
-    /// It is done with.
-    Accept,
-    /// It is to be given to a member again.
-    Release,
-    /// It is not to be given to anybody again.
-    Reject,
-    /// It is still being worked on: the member's lock on it begins anew (KIP-1222, Kafka 4.2 and later).
-    Renew,
-}
-
-/// What became of acknowledgements.
-#[derive(Clone, Debug)]
-pub struct ShareAcknowledged {
-    /// The session to go on with.
-    pub session: ShareSession,
-    /// How long the member has records to itself that it renewed; `None` where the broker does not tell (before
-    /// Kafka 4.2).
-    pub lock_timeout: Option<Duration>,
-    /// An outcome for each partition, in order.
-    pub partitions: Vec<Outcome<(), TopicIdPartition>>,
-}
-
 impl Admin {
     /// Takes records for a member of a share group from the broker of its session, and acknowledges earlier ones
     /// (ShareFetch, Kafka 4.1 and later). The broker has to lead the partitions. It is tried once.
@@ -261,43 +212,13 @@ impl Admin {
         })
     }
 
-    /// Says what became of records that a member of a share group was given, and takes no others (ShareAcknowledge,
-    /// Kafka 4.1 and later). It ends a session that is [ending](ShareSession::ending), and cannot begin one. It is tried
-    /// once.
-    ///
-    /// # Errors
-    /// Per partition: [`InvalidRecordState`](ErrorKind::InvalidRecordState), [`UnknownTopic`](ErrorKind::UnknownTopic),
-    /// [`NotLeader`](ErrorKind::NotLeader), [`NotAuthorized`](ErrorKind::NotAuthorized). For all: those of
-    /// [`share_fetch`](Self::share_fetch).
-    pub async fn share_acknowledge(
-        &self,
-        session: &ShareSession,
-        acknowledgements: &[Acknowledgement],
-    ) -> Result<ShareAcknowledged> {
-        let (request, min_version) = acknowledge_request(session, acknowledgements);
-        let answered = self.ask_broker(session.broker, &request, min_version).await;
-        let response = answered.map_err(|error| session.about(error))?;
-        Error::check(response.error_code, response.error_message.as_ref()).map_err(|error| session.about(error))?;
-        let answers = response.responses.iter().flat_map(|topic| {
-            topic.partitions.iter().map(|one| (TopicIdPartition::new(topic.topic_id, one.partition_index), one))
-        });
-        let answers: BTreeMap<_, _> = answers.collect();
-        let partitions = acknowledgements.iter().map(|one| one.partition).collect::<BTreeSet<_>>();
-        let partitions = partitions.into_iter().map(|partition| {
-            let read =
-                |answer: &&acknowledge::PartitionData| Error::check(answer.error_code, answer.error_message.as_ref());
-            outcome(partition, answers.get(&partition).map(read))
-        });
-        let lock_timeout = duration(response.acquisition_lock_timeout_ms);
-        Ok(ShareAcknowledged {
-            session: session.next(),
-            lock_timeout: Some(lock_timeout).filter(|timeout| !timeout.is_zero()),
-            partitions: partitions.collect(),
-        })
-    }
-
     /// Sends a request to a broker that has at least this version.
-    async fn ask_broker<R: Request>(&self, broker: BrokerId, request: &R, least: Option<i16>) -> Result<R::Response> {
+    pub(crate) async fn ask_broker<R: Request>(
+        &self,
+        broker: BrokerId,
+        request: &R,
+        least: Option<i16>,
+    ) -> Result<R::Response> {
         let call = CallOptions { min_version: least, ..CallOptions::default() };
         let options = SendOptions { broker: Some(broker), call };
         Ok(self.client().send_with(request, options).await?.complete()?)
@@ -309,11 +230,11 @@ fn fetch_request(session: &ShareSession, fetch: &ShareFetch, max_wait_ms: i32) -
     let is_renewal = is_renewal(&fetch.acknowledgements);
     // A renewal is refused where there is room for records.
     let room = |limit: i32| if is_renewal { 0 } else { limit };
-    let mut batches = by_partition(&fetch.acknowledgements, |one, kind| fetch::AcknowledgementBatch {
+    let mut batches = by_partition(&fetch.acknowledgements, |one, kind| AcknowledgementBatch {
         first_offset: one.first_offset,
         last_offset: one.last_offset,
         acknowledge_types: vec![kind],
-        ..fetch::AcknowledgementBatch::default()
+        ..AcknowledgementBatch::default()
     });
     let partitions: Vec<_> = fetch.partitions.iter().chain(batches.keys()).copied().collect();
     let mut topic = |(topic_id, indexes): (Uuid, BTreeSet<i32>)| {
@@ -350,68 +271,6 @@ fn fetch_request(session: &ShareSession, fetch: &ShareFetch, max_wait_ms: i32) -
     (request, is_new.then_some(FIRST_WITH_RENEWAL))
 }
 
-/// The request, and the oldest version that can say it.
-fn acknowledge_request(
-    session: &ShareSession,
-    acknowledgements: &[Acknowledgement],
-) -> (ShareAcknowledgeRequest, Option<i16>) {
-    let batches = by_partition(acknowledgements, |one, kind| acknowledge::AcknowledgementBatch {
-        first_offset: one.first_offset,
-        last_offset: one.last_offset,
-        acknowledge_types: vec![kind],
-        ..acknowledge::AcknowledgementBatch::default()
-    });
-    let mut topics = BTreeMap::<Uuid, Vec<AcknowledgePartition>>::new();
-    for (TopicIdPartition { topic_id, partition }, acknowledgement_batches) in batches {
-        topics.entry(topic_id).or_default().push(AcknowledgePartition {
-            partition_index: partition,
-            acknowledgement_batches,
-            ..AcknowledgePartition::default()
-        });
-    }
-    let topic = |(topic_id, partitions)| AcknowledgeTopic { topic_id, partitions, ..AcknowledgeTopic::default() };
-    let is_renewal = is_renewal(acknowledgements);
-    let request = ShareAcknowledgeRequest {
-        group_id: Some(session.group.clone()),
-        member_id: Some(session.member_id.clone()),
-        share_session_epoch: session.epoch,
-        is_renew_ack: is_renewal,
-        topics: topics.into_iter().map(topic).collect(),
-        ..ShareAcknowledgeRequest::default()
-    };
-    (request, is_renewal.then_some(FIRST_WITH_RENEWAL))
-}
-
-/// Acknowledgements by partition and offset: brokers refuse them in another order.
-fn by_partition<B>(
-    acknowledgements: &[Acknowledgement],
-    batch: impl Fn(&Acknowledgement, i8) -> B,
-) -> BTreeMap<TopicIdPartition, Vec<B>> {
-    let mut sorted: Vec<_> = acknowledgements.iter().collect();
-    sorted.sort_by_key(|one| (one.partition, one.first_offset));
-    let mut batches = BTreeMap::<_, Vec<B>>::new();
-    for one in sorted {
-        batches.entry(one.partition).or_default().push(batch(one, one.kind.code()));
-    }
-    batches
-}
-
-fn is_renewal(acknowledgements: &[Acknowledgement]) -> bool {
-    acknowledgements.iter().any(|one| one.kind == AcknowledgeType::Renew)
-}
-
-impl AcknowledgeType {
-    fn code(self) -> i8 {
-        match self {
-            Self::Gap => 0,
-            Self::Accept => 1,
-            Self::Release => 2,
-            Self::Reject => 3,
-            Self::Renew => 4,
-        }
-    }
-}
-
 fn shared(answer: PartitionData) -> Result<SharedRecords> {
     Error::check(answer.error_code, answer.error_message.as_ref())?;
     let acquired = answer.acquired_records.into_iter().map(|range| AcquiredRecords {
@@ -422,7 +281,8 @@ fn shared(answer: PartitionData) -> Result<SharedRecords> {
     Ok(SharedRecords { records: answer.records, acquired: acquired.collect() })
 }
 
-fn outcome<T>(partition: TopicIdPartition, answered: Option<Result<T>>) -> Outcome<T, TopicIdPartition> {
+/// What a partition was answered, if it was.
+pub(crate) fn outcome<T>(partition: TopicIdPartition, answered: Option<Result<T>>) -> Outcome<T, TopicIdPartition> {
     let result = answered.unwrap_or_else(|| Err(Error::new(ErrorKind::NoAnswer)));
     Outcome::new(partition, result.map_err(|error| error.about(Resource::PartitionById(partition))))
 }
@@ -430,19 +290,15 @@ fn outcome<T>(partition: TopicIdPartition, answered: Option<Result<T>>) -> Outco
 const BEGIN: i32 = 0;
 const END: i32 = -1;
 /// ShareFetch and ShareAcknowledge: the version that knows renewals and how to acquire.
-const FIRST_WITH_RENEWAL: i16 = 2;
+pub(crate) const FIRST_WITH_RENEWAL: i16 = 2;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::share_acknowledgements::AcknowledgeType;
 
     fn session(epoch: i32) -> ShareSession {
         ShareSession { epoch, ..ShareSession::new(&Membership::joining("g"), BrokerId(1)) }
-    }
-
-    fn range(partition: i32, first_offset: i64, kind: AcknowledgeType) -> Acknowledgement {
-        let partition = TopicIdPartition::new(Uuid::from_bytes([1; 16]), partition);
-        Acknowledgement { partition, first_offset, last_offset: first_offset + 1, kind }
     }
 
     #[test]
@@ -452,21 +308,10 @@ mod tests {
     }
 
     #[test]
-    fn acknowledgements_are_by_partition_and_in_order() {
-        let ranges = [range(1, 4, AcknowledgeType::Reject), range(0, 8, AcknowledgeType::Accept)];
-        let ranges = [ranges[0], ranges[1], range(1, 0, AcknowledgeType::Release)];
-        let (request, min_version) = acknowledge_request(&session(3), &ranges);
-        assert_eq!((request.share_session_epoch, request.topics.len(), min_version), (3, 1, None));
-        let partitions = request.topics[0].partitions.iter().map(|partition| {
-            let batches = partition.acknowledgement_batches.iter();
-            batches.map(|one| (one.first_offset, one.acknowledge_types[0])).collect::<Vec<_>>()
-        });
-        assert_eq!(partitions.collect::<Vec<_>>(), [vec![(8, 1)], vec![(0, 2), (4, 3)]]);
-    }
-
-    #[test]
     fn a_renewal_leaves_no_room_for_records_and_needs_a_new_broker() {
-        let renewal = vec![range(0, 0, AcknowledgeType::Renew)];
+        let range = AcquiredRecords { first_offset: 0, last_offset: 1, delivery_count: 1 };
+        let partition = TopicIdPartition::new(Uuid::from_bytes([1; 16]), 0);
+        let renewal = vec![range.acknowledge(partition, AcknowledgeType::Renew)];
         let fetch = ShareFetch { acknowledgements: renewal, ..ShareFetch::default() };
         let (request, min_version) = fetch_request(&session(1), &fetch, 500);
         let limits = [request.max_wait_ms, request.min_bytes, request.max_bytes, request.max_records];

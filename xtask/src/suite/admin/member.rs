@@ -67,6 +67,11 @@ pub(super) async fn share_reads(
         session = renewed.session;
     }
     session = acknowledged(admin.share_acknowledge(&session, &all(AcknowledgeType::Release)).await?)?;
+    let late = admin.share_acknowledge(&session, &all(AcknowledgeType::Accept)).await?;
+    let refused =
+        late.partitions.first().and_then(|outcome| outcome.result.as_ref().err()).map(kafka_admin::Error::kind);
+    check(refused == Some(&ErrorKind::InvalidRecordState), || format!("accepted once they are given back: {late:?}"))?;
+    session = late.session;
     let (session, again) = takes(admin, session, Vec::new()).await?;
     check(again.iter().all(|range| range.delivery_count == 2), || format!("the second time: {again:?}"))?;
     let acknowledgements = all(AcknowledgeType::Accept);
@@ -74,12 +79,8 @@ pub(super) async fn share_reads(
     let done = admin.share_fetch(&session, &fetch).await?;
     let told = done.acknowledged.iter().map(|outcome| (outcome.item, outcome.is_ok())).collect::<Vec<_>>();
     check(told == [(partition, true)], || format!("accepted: {told:?}"))?;
-    let late = admin.share_acknowledge(&done.session, &all(AcknowledgeType::Accept)).await?;
-    let refused =
-        late.partitions.first().and_then(|outcome| outcome.result.as_ref().err()).map(kafka_admin::Error::kind);
-    check(refused == Some(&ErrorKind::InvalidRecordState), || format!("accepted twice: {refused:?}"))?;
-    admin.share_acknowledge(&late.session.ending(), &[]).await?;
-    let lost = admin.share_acknowledge(&late.session, &[]).await.err();
+    admin.share_acknowledge(&done.session.ending(), &[]).await?;
+    let lost = admin.share_acknowledge(&done.session, &[]).await.err();
     let lost_kind = lost.as_ref().map(kafka_admin::Error::kind);
     check(lost_kind == Some(&ErrorKind::ShareSessionLost), || format!("a session that has ended: {lost:?}"))?;
     let (first, last) = acquired.first().zip(acquired.last()).ok_or("nothing acquired")?;

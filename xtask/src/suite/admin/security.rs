@@ -132,7 +132,7 @@ pub(super) async fn tokens(stage: Stage) -> Result<(), Failure> {
 /// The command makes a token and logs in with it, by each mechanism; with another secret, or as if it were a password, it
 /// does not.
 async fn tokens_of_the_command(stage: &Stage) -> Result<(), Failure> {
-    let owner = ["--sasl", "plain", "--sasl-user", "none"];
+    let owner = ["--sasl", "plain", "--sasl-user", "none", "--sasl-unencrypted"];
     let made = stage.command(&["tokens", "create", "--output", "json"], &owner, "none-secret").await?;
     let (shown, said) = (String::from_utf8(made.stdout)?, String::from_utf8_lossy(&made.stderr).into_owned());
     check(made.status.success(), || format!("tokens create: {said}"))?;
