@@ -14,6 +14,7 @@ mod blow;
 mod brokers;
 mod closest;
 mod gaps;
+mod groups;
 mod java;
 mod judge;
 mod load;
@@ -23,6 +24,7 @@ mod writer;
 
 use crate::suite::Scenario;
 
+pub(crate) use groups::rolling_restart;
 pub(crate) use soak::WriterSoak;
 
 /// The scenarios for a cluster of three brokers.
@@ -30,6 +32,7 @@ pub(crate) fn scenarios() -> Vec<(String, Scenario)> {
     let mut all = writer::scenarios();
     all.extend(truncation::scenarios());
     all.extend(closest::scenarios());
+    all.extend(groups::scenarios());
     all.extend(brokers::scenarios());
     all
 }

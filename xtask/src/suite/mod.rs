@@ -32,7 +32,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::{kafka, replicated};
-pub(crate) use churn::GroupsSoak;
+pub(crate) use churn::{Account, Group, GroupsSoak};
 pub(crate) use target::{Target, create};
 pub(crate) use text::Text;
 

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::log::Log;
+use super::trail::Rules;
 use super::{HEARTBEAT, LIMIT, SESSION};
 use crate::interop::{Client, Program, Unready};
 use crate::kafka::{Folders, Release};
@@ -53,6 +54,14 @@ impl Foreign {
     /// commit when a generation ends.
     pub(super) fn commits_when_it_gives_up(&self) -> bool {
         matches!(self, Self::Java { .. })
+    }
+
+    /// What must hold of its commits.
+    pub(super) fn rules(&self) -> Rules {
+        match self {
+            Self::Java { .. } => Rules::ForAll,
+            Self::KafkaGo { .. } => Rules::ForOurs,
+        }
     }
 
     pub(super) fn start(&self, target: &Target, topic: &str, number: usize, log: &Log) -> Result<Process, Failure> {

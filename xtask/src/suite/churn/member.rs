@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use kafka_conn::{BrokerAddress, Message, Transport, TransportConfig};
+use kafka_conn::{BrokerAddress, Dialer, Message, Transport, TransportConfig};
 use kafka_reader::{Reader, ReaderConfig};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -11,10 +11,11 @@ use tokio::time::timeout;
 
 use super::LIMIT;
 use super::log::Log;
+use super::trail::OURS;
 use crate::suite::{Failure, Target};
 
 /// A reader in a group that processes what it gets, until it is told to leave.
-pub(super) struct Member {
+pub(crate) struct Member {
     runtime: Crashes,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<(), Failure>>,
@@ -32,31 +33,33 @@ impl Drop for Crashes {
 }
 
 impl Member {
-    pub(super) fn start(target: &Target, number: usize, config: ReaderConfig, log: &Log) -> Result<Self, Failure> {
+    pub(crate) fn start(target: &Target, number: usize, config: ReaderConfig, log: &Log) -> Result<Self, Failure> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
         let bootstrap = BrokerAddress::parse_list(target.bootstrap())?;
         let log = log.clone();
         let task = runtime.spawn(async move {
-            let transport = Transport::connect(TransportConfig { bootstrap, ..TransportConfig::default() }).await?;
+            let dialer = Dialer { client_id: format!("{OURS}{number}").into(), ..Dialer::default() };
+            let transport =
+                Transport::connect(TransportConfig { bootstrap, dialer, ..TransportConfig::default() }).await?;
             work(Reader::new(transport, config).await?, number, stopped, &log).await
         });
         Ok(Self { runtime: Crashes(Some(runtime)), stop, task, frozen: None })
     }
 
     /// Commits, and says goodbye.
-    pub(super) async fn leave(self) -> Result<(), Failure> {
+    pub(crate) async fn leave(self) -> Result<(), Failure> {
         self.stop.send_replace(true);
         timeout(LIMIT, self.task).await??
     }
 
     /// Its connections close, and nobody says goodbye.
-    pub(super) fn crash(self) {
+    pub(crate) fn crash(self) {
         drop(self);
     }
 
     /// Nothing of it runs any more; its connections stay.
-    pub(super) fn freeze(&mut self) {
+    pub(crate) fn freeze(&mut self) {
         let (thaw, thawed) = mpsc::channel();
         self.frozen = Some(thaw);
         // On the only worker there is.
@@ -67,7 +70,7 @@ impl Member {
         }
     }
 
-    pub(super) fn thaw(&mut self) {
+    pub(crate) fn thaw(&mut self) {
         self.frozen = None;
     }
 }

@@ -1,10 +1,12 @@
 //! Consumer groups whose members come and go in every way, with each assignor, other clients' members among ours.
 
 mod foreign;
+mod group;
 mod log;
 mod member;
 mod shake;
 mod soak;
+mod trail;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,10 +21,12 @@ use kafka_writer::{Writer, WriterConfig};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use self::log::Log;
 use self::shake::Churn;
 use super::{Failure, Scenario, check, scenario};
 
+pub(crate) use group::{Account, Group};
+pub(super) use log::Log;
+pub(super) use member::Member;
 pub(crate) use soak::GroupsSoak;
 
 /// A group of ours and Java's members, and each change once. `cargo xtask soak groups` has all assignors, for minutes.
@@ -35,7 +39,7 @@ pub(super) fn scenarios() -> Vec<(String, Scenario)> {
     })]
 }
 
-fn assignors() -> [Arc<dyn Assignor>; 5] {
+pub(super) fn assignors() -> [Arc<dyn Assignor>; 5] {
     [
         Arc::new(RangeAssignor),
         Arc::new(RoundRobinAssignor),
@@ -45,14 +49,14 @@ fn assignors() -> [Arc<dyn Assignor>; 5] {
     ]
 }
 
-const PARTITIONS: i32 = 6;
+pub(super) const PARTITIONS: i32 = 6;
 /// Longer than any of it takes.
-const LIMIT: Duration = Duration::from_secs(120);
+pub(super) const LIMIT: Duration = Duration::from_secs(120);
 /// The shortest that brokers take.
 const SESSION: Duration = Duration::from_secs(6);
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
-fn config(topic: &str, group_id: &str, assignor: Arc<dyn Assignor>) -> ReaderConfig {
+pub(super) fn config(topic: &str, group_id: &str, assignor: Arc<dyn Assignor>) -> ReaderConfig {
     let group = GroupConfig {
         group_id: group_id.into(),
         topics: [topic].into(),
@@ -85,7 +89,7 @@ async fn write_until(transport: Transport, topic: String, mut stopped: watch::Re
 }
 
 /// The end of each partition.
-async fn ends(transport: &Transport, topic: &str) -> Result<BTreeMap<i32, i64>, Failure> {
+pub(super) async fn ends(transport: &Transport, topic: &str) -> Result<BTreeMap<i32, i64>, Failure> {
     let reader =
         Reader::new(transport.clone(), ReaderConfig { topic: topic.into(), ..ReaderConfig::default() }).await?;
     let ends = reader.end_offsets().await?.iter().map(|(partition, end)| (partition.partition, end)).collect();
@@ -94,7 +98,7 @@ async fn ends(transport: &Transport, topic: &str) -> Result<BTreeMap<i32, i64>, 
 }
 
 /// Waits until everything was read.
-async fn all_read(log: &Log, ends: &BTreeMap<i32, i64>) -> Result<(), Failure> {
+pub(super) async fn all_read(log: &Log, ends: &BTreeMap<i32, i64>) -> Result<(), Failure> {
     let begun = Instant::now();
     loop {
         let missing = log.missing(ends);
