@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use crate::config::{LONGEST_WAIT, Selection};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetcher::{Event, Shared};
+use crate::shared::{Event, Shared};
 use crate::topic_names::TopicNames;
 use crate::topic_partition::TopicPartition;
 

@@ -7,7 +7,7 @@ use kafka_protocol::messages::offset_for_leader_epoch::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetcher::Assigned;
+use crate::shared::Assigned;
 
 /// Where a leader's log parts from what was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

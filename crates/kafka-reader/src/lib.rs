@@ -33,6 +33,7 @@
 //! messages if wanted, and each partition has a share of that bound of its own, so that none keeps another from being read:
 //! where one has room again while a request for the others is held back by the broker, another request asks for it.
 
+mod around;
 mod assignor;
 mod batch;
 mod chunk;
@@ -54,6 +55,7 @@ mod reader;
 #[cfg(test)]
 mod schedules;
 mod session;
+mod shared;
 mod stats;
 mod stream;
 mod topic_names;

@@ -29,11 +29,8 @@ pub struct EndOffsets {
 
 impl EndOffsets {
     pub(crate) fn new(topic: SmolStr, listed: BTreeMap<TopicPartition, Listed>) -> Self {
-        let mut offsets: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-        for (TopicPartition { topic, partition }, listed) in listed {
-            offsets.entry(topic).or_default().insert(partition, listed.offset);
-        }
-        Self { topic, offsets }
+        let ends = listed.into_iter().map(|(partition, listed)| (partition, listed.offset));
+        Self { topic, ..ends.collect() }
     }
 
     /// The offset that the next record of a partition gets; `None` where the partition is not among them.

@@ -163,12 +163,13 @@ impl FetchSession {
     fn matches(&self, response: &FetchResponse) -> bool {
         let mut count = 0;
         for topic in &response.responses {
+            let mut key = match self.naming {
+                Naming::Names => (topic.topic.clone(), Uuid::ZERO, 0),
+                Naming::Ids => (SmolStr::default(), topic.topic_id, 0),
+            };
             for data in &topic.partitions {
-                let (name, id) = match self.naming {
-                    Naming::Names => (topic.topic.clone(), Uuid::ZERO),
-                    Naming::Ids => (SmolStr::default(), topic.topic_id),
-                };
-                if !self.asked.contains_key(&(name, id, data.partition_index)) {
+                key.2 = data.partition_index;
+                if !self.asked.contains_key(&key) {
                     return false;
                 }
                 count += 1;

@@ -1,148 +1,25 @@
 //! The fetcher of one broker: a connection of its own, a fetch session, and the partitions that the broker leads.
 
+mod response;
 mod side;
 
-use std::collections::{BTreeSet, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use kafka_conn::{Broker, BrokerId, CallOptions, Connection, LeaderHint, RawRequest, Route, Transport};
-
-use kafka_protocol::messages::fetch::{
-    AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, NodeEndpoint, PartitionData,
-};
-use kafka_protocol::records::{Batch, RecordBatch};
-use kafka_protocol::{ApiKey, ErrorCode, Message, Uuid};
+use kafka_conn::{BrokerId, CallOptions, Connection, RawRequest, Route};
+use kafka_protocol::messages::fetch::{FetchRequest, FetchResponse};
+use kafka_protocol::{ApiKey, ErrorCode, Message};
 use smol_str::SmolStr;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use self::side::{FINAL_EPOCH, Side};
-use crate::chunk::Chunk;
-use crate::config::{IsolationLevel, OutOfRange, Settings};
-use crate::discovery::Found;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gauge::{Gauge, Held, Total};
-use crate::position::{Outcome, Position};
 use crate::prefetch::Prefetch;
 use crate::session::{FetchSession, Naming, Parts, Refusal, Wanted};
-use crate::stats::Counters;
-
-/// What all tasks of a reader use.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) transport: Transport,
-    pub(crate) settings: Settings,
-    pub(crate) total: Arc<Total>,
-    /// What bounds it is that each event counts among what its partition has fetched ahead.
-    pub(crate) events: mpsc::UnboundedSender<Event>,
-    pub(crate) mailbox: Mailbox,
-    pub(crate) counters: Counters,
-}
-
-/// What the reader leaves for the control task: partitions to read. What is to be read no longer is
-/// [stopped](Gauge::stop).
-#[derive(Debug, Default)]
-pub(crate) struct Mailbox {
-    added: Mutex<Vec<Assigned>>,
-    /// There is something new, or something was stopped.
-    pub(crate) changed: Notify,
-}
-
-impl Mailbox {
-    pub(crate) fn add(&self, partitions: impl IntoIterator<Item = Assigned>) {
-        let mut added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
-        added.retain(|assigned| !assigned.gauge.is_stopped());
-        added.extend(partitions);
-        drop(added);
-        self.changed.notify_one();
-    }
-
-    pub(crate) fn take(&self) -> Vec<Assigned> {
-        std::mem::take(&mut *self.added.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// What the tasks tell the reader.
-#[derive(Debug)]
-pub(crate) enum Event {
-    Chunk(Box<Chunk>),
-    /// Nothing is known to be lost, but the partition has been out of reach for a while. One at a time.
-    Failing(Arc<Gauge>, Error),
-    /// The partition has no record before this offset that was not handed over yet.
-    Vacant(Held, i64),
-    /// The partition is read from elsewhere.
-    Reset(Held, Reset),
-    /// The partition is no longer read.
-    Halted(Held, Error),
-    /// Partitions were added to the topics.
-    Found(Found),
-}
-
-/// Where a partition is read from now on.
-#[derive(Debug)]
-pub(crate) struct Reset {
-    pub(crate) to: i64,
-    pub(crate) leader_epoch: i32,
-    /// What the caller should know.
-    pub(crate) error: Option<Error>,
-}
-
-/// A partition with its owner: a fetcher, or the control task.
-#[derive(Debug)]
-pub(crate) struct Assigned {
-    pub(crate) gauge: Arc<Gauge>,
-    pub(crate) position: Position,
-    pub(crate) topic_id: Uuid,
-    pub(crate) leader_epoch: i32,
-    /// The epoch of the leader that was asked last whether its log is what was read (KIP-320).
-    pub(crate) validated: i32,
-    /// An answer came since the control task had it last.
-    pub(crate) fetched: bool,
-    /// A follower that the leader said is nearer, and until when that is believed (KIP-392).
-    pub(crate) nearer: Option<(BrokerId, Instant)>,
-    /// Until when the leader itself is to serve: a follower that was nearer has failed.
-    pub(crate) leader_until: Option<Instant>,
-    /// What to do where there is no such offset, as long as nothing was read.
-    pub(crate) otherwise: Option<OutOfRange>,
-}
-
-impl Assigned {
-    pub(crate) fn error(&self, error: Error) -> Error {
-        error.with_partition(&self.gauge.topic, self.gauge.partition).with_offset(self.position.offset())
-    }
-}
-
-/// What the control task tells a fetcher.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Fetch(Vec<Assigned>),
-    /// Return the partition in this slot: another broker leads it, or nobody reads it any longer.
-    Release(usize),
-}
-
-/// Partitions that go back to the control task, all for one reason.
-#[derive(Debug)]
-pub(crate) struct Returned {
-    pub(crate) partitions: Vec<Assigned>,
-    pub(crate) reason: Reason,
-}
-
-#[derive(Debug)]
-pub(crate) enum Reason {
-    /// As asked.
-    Released,
-    /// To be tried again after a pause.
-    Failed(Error),
-    OutOfRange,
-    /// This broker has a replica that is nearer.
-    Nearer(BrokerId),
-    /// There seems to be nothing up to this offset.
-    Vacant(i64),
-    /// For good.
-    Halted(Error),
-}
+use crate::shared::{Assigned, Command, Reason, Returned, Shared};
 
 #[derive(Debug)]
 pub(crate) struct Fetcher {
@@ -465,112 +342,6 @@ impl Fetcher {
         if session && self.refusals == 1 { Ok(()) } else { Err(Error::new(ErrorKind::Broker(code))) }
     }
 
-    async fn handle_response(&mut self, response: FetchResponse, planned: &Planned) {
-        let (begun, shared) = (Instant::now(), Arc::clone(&self.shared));
-        learn(&shared.transport, &response, planned);
-        let mut room = response.throttle_time_ms <= 0;
-        let mut taken = Taken::default();
-        for topic in &response.responses {
-            for data in &topic.partitions {
-                room &= data.records.as_ref().is_none_or(bytes::Bytes::is_empty);
-                self.handle_partition(topic, data, planned, &mut taken);
-            }
-        }
-        let Taken { records, bytes, .. } = taken;
-        shared.counters.messages.add(records);
-        shared.counters.bytes.add(bytes);
-        shared.counters.fetch_size.add(records);
-        shared.counters.fetch_bytes.add(bytes);
-        shared.counters.read_time.add_time(begun.elapsed());
-        self.put_in_order(taken).await;
-        if room {
-            self.handle_vacancies(planned).await;
-        }
-        self.throttle(response.throttle_time_ms);
-    }
-
-    /// An answer had no record though there was room for some: a partition that goes on may have nothing but a gap there.
-    async fn handle_vacancies(&mut self, planned: &Planned) {
-        let (mut next, mut vacant) = (0, Vec::new());
-        for wanted in &planned.wanted {
-            let asked = |assigned: &Assigned| {
-                assigned.gauge.partition == wanted.partition && assigned.gauge.topic == wanted.topic
-            };
-            let Some(at) = position_from(&self.partitions, next, asked) else { continue };
-            next = at + 1;
-            let Some(assigned) = self.partitions.get_mut(at) else { continue };
-            if let Some(end) = assigned.gauge.end().filter(|end| assigned.position.handle_vacancy(*end)) {
-                vacant.push((assigned.gauge.slot, Reason::Vacant(end)));
-            }
-        }
-        self.give_back_all(vacant).await;
-    }
-
-    /// Takes what an answer says of a partition.
-    fn handle_partition(
-        &mut self,
-        topic: &FetchableTopicResponse,
-        data: &PartitionData,
-        planned: &Planned,
-        taken: &mut Taken,
-    ) {
-        let named = |assigned: &Assigned| {
-            let Assigned { gauge, topic_id, .. } = assigned;
-            let same = if topic.topic_id.is_zero() { gauge.topic == topic.topic } else { *topic_id == topic.topic_id };
-            same && gauge.partition == data.partition_index
-        };
-        let Some(at) = position_from(&self.partitions, taken.at, named) else { return };
-        let wanted = position_from(&planned.wanted, taken.wanted, |wanted| wanted.is_answered_by(topic, data));
-        (taken.at, taken.wanted) = (at + 1, wanted.map_or(taken.wanted, |at| at + 1));
-        let (Some(assigned), Some(wanted)) =
-            (self.partitions.get_mut(at), wanted.and_then(|at| planned.wanted.get(at)))
-        else {
-            return;
-        };
-        // What was asked for at another position says nothing of this one, which is younger than the request.
-        if wanted.fetch_offset != assigned.position.offset() {
-            return;
-        }
-        let settings = &self.shared.settings;
-        let nearer = BrokerId(data.preferred_read_replica);
-        if data.error_code == 0 && nearer.0 >= 0 && nearer != self.broker {
-            taken.returned.push((assigned.gauge.slot, Reason::Nearer(nearer)));
-            return;
-        }
-        let reason = match assigned.position.handle_data(data, wanted.max_bytes) {
-            Outcome::Nothing => return assigned.answered(data, settings.isolation_level),
-            Outcome::Batches { batches, from, size } => {
-                assigned.answered(data, settings.isolation_level);
-                assigned.otherwise = None;
-                // An old message set does not say how many it has.
-                let count = |batch: &Batch| batch.as_record_batch().map_or(1, RecordBatch::count);
-                let records: usize = batches.iter().map(count).sum();
-                let held = assigned.gauge.hold(size.saturating_add(size_of_val(batches.as_slice())), records);
-                let aborted = aborted(data, settings.isolation_level);
-                let chunk = Chunk::new(held, batches, from, data.high_watermark, aborted);
-                taken.read.insert(assigned.gauge.slot);
-                (taken.records, taken.bytes) = (taken.records + records as u64, taken.bytes + size as u64);
-                let _reader_is_gone = self.shared.events.send(Event::Chunk(Box::new(chunk)));
-                return;
-            }
-            Outcome::NoProgress => again(self.broker, assigned, Error::new(ErrorKind::NoProgress)),
-            Outcome::Again(code) => again(self.broker, assigned, Error::new(ErrorKind::Broker(code))),
-            Outcome::Unreadable(error) => again(self.broker, assigned, error.into()),
-            Outcome::OutOfRange => Reason::OutOfRange,
-            Outcome::Corrupt(error) => Reason::Halted(assigned.error(error.into())),
-        };
-        taken.returned.push((assigned.gauge.slot, reason));
-    }
-
-    /// What was read goes behind the others, so that each gets its turn where an answer is cut at `max_bytes`; what is to be
-    /// returned goes back.
-    async fn put_in_order(&mut self, taken: Taken) {
-        if !taken.read.is_empty() {
-            self.partitions.sort_by_key(|assigned| taken.read.contains(&assigned.gauge.slot));
-        }
-        self.give_back_all(taken.returned).await;
-    }
-
     /// The broker would not read the next request before that anyway (KIP-219).
     fn throttle(&mut self, throttle_ms: i32) {
         let throttle = Duration::from_millis(u64::try_from(throttle_ms).unwrap_or_default());
@@ -606,75 +377,6 @@ impl Fetcher {
         if !partitions.is_empty() {
             let _control_is_gone = self.returns.send(Returned { partitions, reason }).await;
         }
-    }
-}
-
-/// What was taken out of an answer.
-#[derive(Debug, Default)]
-struct Taken {
-    records: u64,
-    /// Of their batches.
-    bytes: u64,
-    /// Slots of the partitions that there are records of.
-    read: HashSet<usize>,
-    returned: Vec<(usize, Reason)>,
-    /// Behind the last partition that was found, and behind what was asked of it: brokers mostly answer in the order of
-    /// the request, so there is the next one, and nobody need look through thousands for each.
-    at: usize,
-    wanted: usize,
-}
-
-/// The first element that matches, from `start` on and then from the front.
-fn position_from<T>(items: &[T], start: usize, matches: impl Fn(&T) -> bool) -> Option<usize> {
-    let (front, back) = items.split_at(start.min(items.len()));
-    let behind = back.iter().position(&matches).map(|at| front.len() + at);
-    behind.or_else(|| front.iter().position(matches))
-}
-
-impl Assigned {
-    fn answered(&mut self, data: &PartitionData, isolation_level: IsolationLevel) {
-        self.fetched = true;
-        self.gauge.set_end(match isolation_level {
-            IsolationLevel::ReadUncommitted => data.high_watermark,
-            IsolationLevel::ReadCommitted => data.last_stable_offset,
-        });
-    }
-}
-
-/// Why a partition goes back that is to be tried again.
-fn again(broker: BrokerId, assigned: &Assigned, error: Error) -> Reason {
-    let error = assigned.error(error);
-    tracing::debug!(%broker, %error, "partition to be tried again");
-    Reason::Failed(error)
-}
-
-/// Takes in what an answer tells of leaders that have moved, before their partitions go back (KIP-951).
-fn learn(transport: &Transport, response: &FetchResponse, planned: &Planned) {
-    let mut leaders = Vec::new();
-    for topic in &response.responses {
-        for data in topic.partitions.iter().filter(|data| data.current_leader.leader_id >= 0) {
-            let asked = planned.wanted.iter().find(|wanted| wanted.is_answered_by(topic, data));
-            let hint = |wanted: &Wanted| {
-                let leader = &data.current_leader;
-                LeaderHint::named(wanted.topic.clone(), wanted.partition, leader.leader_id, leader.leader_epoch)
-            };
-            leaders.extend(asked.and_then(hint));
-        }
-    }
-    if leaders.is_empty() {
-        return;
-    }
-    let broker = |endpoint: &NodeEndpoint| {
-        Broker::advertised(endpoint.node_id, endpoint.host.clone(), endpoint.port, endpoint.rack.clone())
-    };
-    transport.learn(&leaders, response.node_endpoints.iter().filter_map(broker));
-}
-
-/// The aborted transactions in an answer, where they matter.
-fn aborted(data: &PartitionData, isolation_level: IsolationLevel) -> Vec<AbortedTransaction> {
-    match isolation_level {
-        IsolationLevel::ReadUncommitted => Vec::new(),
-        IsolationLevel::ReadCommitted => data.aborted_transactions.clone().unwrap_or_default(),
     }
 }
 
