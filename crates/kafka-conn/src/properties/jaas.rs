@@ -24,25 +24,39 @@ pub(super) struct Login {
     pub(super) module: SmolStr,
     pub(super) user: SmolStr,
     pub(super) password: Secret,
+    /// Whether user and password are those of a delegation token (KIP-48).
+    pub(super) is_token: bool,
 }
 
 /// Reads the text. What is wrong with it is said without any of its values.
 pub(super) fn parse(text: &str) -> Result<Login, String> {
     let expected = || "it is `<login module> required username=\"…\" password=\"…\";`".to_owned();
     let (_, (class, options)) = all_consuming(entry).parse(text).map_err(|_| expected())?;
-    let module = class.rsplit('.').next().unwrap_or_default().into();
-    let (mut user, mut password) = (None, None);
+    let module = SmolStr::new(class.rsplit('.').next().unwrap_or_default());
+    if module == OAUTH_BEARER {
+        return Err(TOKENS.to_owned());
+    }
+    let (mut user, mut password, mut is_token) = (None, None, false);
     for (name, value) in options {
         match name {
             "username" => user = Some(value.into()),
             "password" => password = Some(Secret::from(value)),
-            // Such as `tokenauth`: to leave it out would be to log in otherwise than was asked for.
-            _ => return Err(format!("the option `{}` is not known here", name.escape_debug())),
+            "tokenauth" if module == SCRAM => is_token = is_true(&value)?,
+            // To leave it out would be to log in otherwise than was asked for.
+            _ => return Err(format!("the option `{}` is not known here of {module}", name.escape_debug())),
         }
     }
     match (user, password) {
-        (Some(user), Some(password)) => Ok(Login { module, user, password }),
+        (Some(user), Some(password)) => Ok(Login { module, user, password, is_token }),
         _ => Err(expected()),
+    }
+}
+
+fn is_true(value: &str) -> Result<bool, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("the option `tokenauth` is `true` or `false`".to_owned()),
     }
 }
 
@@ -70,6 +84,13 @@ fn option_value(text: &str) -> IResult<&str, String> {
     alt((empty, quoted, bare)).parse(text)
 }
 
+/// What to do for OAUTHBEARER, which has no user and no password.
+pub(super) const TOKENS: &str = "tokens come from a program: set the dialer's `sasl` to an `OAuthBearer`";
+/// Java's classes, without their packages.
+pub(super) const PLAIN: &str = "PlainLoginModule";
+pub(super) const SCRAM: &str = "ScramLoginModule";
+const OAUTH_BEARER: &str = "OAuthBearerLoginModule";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +114,23 @@ mod tests {
     }
 
     #[test]
+    fn a_delegation_token_is_read() {
+        let of =
+            |value: &str| parse(&format!("a.b.ScramLoginModule required username=id password=x tokenauth={value};"));
+        for (value, is_token) in [("\"true\"", true), ("TRUE", true), ("\"false\"", false)] {
+            assert_eq!(of(value).unwrap().is_token, is_token, "{value}");
+        }
+        assert!(of("1").unwrap_err().contains("`true` or `false`"));
+    }
+
+    #[test]
+    fn who_has_an_oauth_bearers_module_is_told_what_to_do() {
+        let reason =
+            parse("org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;").unwrap_err();
+        assert!(reason.contains("`OAuthBearer`"), "{reason}");
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused_without_its_values() {
         for text in [
             "",
@@ -103,6 +141,7 @@ mod tests {
             "M required username=\"me\" password=\"hunter2",
             "M required username=\"me\" password=\"hunter2\"; N required;",
             "M required username=\"me\" password=\"hunter2\" tokenauth=\"true\";",
+            "ScramLoginModule required username=\"me\" password=\"hunter2\" tokenauth=\"hunter2\";",
         ] {
             let reason = parse(text).unwrap_err();
             assert!(!reason.contains("hunter2"), "{text}: {reason}");

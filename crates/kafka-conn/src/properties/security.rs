@@ -23,6 +23,8 @@ pub(super) struct Security {
     password: Option<Secret>,
     /// The module that the JAAS configuration names.
     module: Option<SmolStr>,
+    /// Whether user and password are those of a delegation token.
+    is_token: bool,
     authorities: Option<Source>,
     certificate: Option<Source>,
     key: Option<Source>,
@@ -70,9 +72,7 @@ impl Security {
             "PLAIN" => Sasl::Plain,
             "SCRAM-SHA-256" => Sasl::Scram(ScramHash::Sha256),
             "SCRAM-SHA-512" => Sasl::Scram(ScramHash::Sha512),
-            "OAUTHBEARER" => {
-                return Err("tokens come from a program: set the dialer's `sasl` to an OauthBearer".to_owned());
-            }
+            "OAUTHBEARER" => return Err(jaas::TOKENS.to_owned()),
             _ => return Err("it is `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`".to_owned()),
         });
         Ok(())
@@ -90,8 +90,8 @@ impl Security {
     }
 
     pub(super) fn set_jaas(&mut self, value: &str) -> Result<(), String> {
-        let Login { module, user, password } = jaas::parse(value)?;
-        (self.module, self.user, self.password) = (Some(module), Some(user), Some(password));
+        let Login { module, user, password, is_token } = jaas::parse(value)?;
+        (self.module, self.user, self.password, self.is_token) = (Some(module), Some(user), Some(password), is_token);
         Ok(())
     }
 
@@ -154,6 +154,7 @@ impl Security {
             return Err(invalid("sasl.jaas.config", "", format!("the login module of the SASL mechanism is {module}")));
         }
         Ok(match mechanism {
+            Sasl::Scram(hash) if self.is_token => Arc::new(Scram::delegation_token(hash, user, password)),
             Sasl::Scram(hash) => Arc::new(Scram::new(hash, user, password)),
             Sasl::Plain if self.protocol.has_tls() => Arc::new(Plain::new(user, password)),
             Sasl::Plain => {
@@ -210,8 +211,8 @@ impl Sasl {
     /// Java's class for it.
     fn module(self) -> &'static str {
         match self {
-            Self::Plain => "PlainLoginModule",
-            Self::Scram(_) => "ScramLoginModule",
+            Self::Plain => jaas::PLAIN,
+            Self::Scram(_) => jaas::SCRAM,
         }
     }
 }
@@ -269,6 +270,20 @@ mod tests {
             let dialer = dialer.unwrap();
             assert_eq!(dialer.sasl.as_ref().unwrap().name(), name);
             assert!(!format!("{dialer:?}").contains("hunter2"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_delegation_token_logs_in_as_one() {
+        for (option, expected) in [("", "n,,n=id,r="), (" tokenauth=\"true\"", ",tokenauth=true")] {
+            let login = format!("a.ScramLoginModule required username=\"id\" password=\"c2VjcmV0\"{option};");
+            let sasl = ("security.protocol", "SASL_PLAINTEXT");
+            let dialer = dialer([sasl, ("sasl.mechanism", "SCRAM-SHA-512"), ("sasl.jaas.config", &login)]).unwrap();
+            let broker = "localhost:9092".parse().unwrap();
+            let first = dialer.sasl.unwrap().start(&broker).await.unwrap().initial().unwrap();
+            let first = String::from_utf8_lossy(first.expose()).into_owned();
+            assert!(first.contains(expected), "{first}");
+            assert_eq!(first.ends_with("tokenauth=true"), !option.is_empty(), "{first}");
         }
     }
 
