@@ -26,6 +26,7 @@ mod lines;
 mod output;
 mod parse;
 mod print;
+mod progress;
 mod report;
 mod signals;
 mod table;

@@ -1,7 +1,7 @@
 //! How far it is, for a person who watches: one line that is written over.
 
 use std::future::Future;
-use std::io::{IsTerminal, stderr, stdin};
+use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,17 +11,25 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::report;
 
-/// What the tally counts, to be read beside it.
+/// What is counted by who works, to be read beside it.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    pub(crate) written: AtomicU64,
-    /// Of the lines that were read.
+    pub(crate) messages: AtomicU64,
+    /// Of the lines.
     pub(crate) bytes: AtomicU64,
+}
+
+/// Where messages go, and lines come from; or the other way round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    In,
+    Out,
 }
 
 /// The line, or nothing where nobody watches.
 #[derive(Debug)]
 pub(crate) struct Progress {
+    way: Way,
     counts: Arc<Counts>,
     begin: Instant,
     last: (Instant, u64),
@@ -29,11 +37,21 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// It is watched where standard error is a terminal; but whoever types the lines needs no help to count them.
-    pub(crate) fn of(counts: Arc<Counts>) -> Self {
-        let is_watched = stderr().is_terminal() && !stdin().is_terminal();
+    /// Of writing messages. It is watched where standard error is a terminal; but whoever types the lines needs no help
+    /// to count them.
+    pub(crate) fn of_writing(counts: Arc<Counts>) -> Self {
+        Self::new(Way::In, counts, stderr().is_terminal() && !stdin().is_terminal())
+    }
+
+    /// Of reading messages. It is watched where standard error is a terminal and the lines go into a file: on a terminal
+    /// they are progress themselves, and what reads a pipe may write to that terminal too.
+    pub(crate) fn of_reading(counts: Arc<Counts>) -> Self {
+        Self::new(Way::Out, counts, stderr().is_terminal() && is_file(&stdout()))
+    }
+
+    fn new(way: Way, counts: Arc<Counts>, is_watched: bool) -> Self {
         let begin = Instant::now();
-        Self { counts, begin, last: (begin, 0), is_watched }
+        Self { way, counts, begin, last: (begin, 0), is_watched }
     }
 
     /// Shows the line while `work` goes on.
@@ -59,24 +77,46 @@ impl Progress {
     /// What was done in all, instead of the line.
     pub(crate) fn conclude(&self) {
         if self.is_watched {
-            let (now, (written, bytes)) = (Instant::now(), self.counts());
-            let (count, seconds) = (grouped(written), now.saturating_duration_since(self.begin).as_secs_f64());
-            let rate = grouped(rate(written, now, self.begin));
-            report::line(format_args!("{count} messages written, {} read, {seconds:.1} s, {rate}/s", size(bytes)));
+            let (now, (messages, bytes)) = (Instant::now(), self.counts());
+            let seconds = now.saturating_duration_since(self.begin).as_secs_f64();
+            let rate = grouped(rate(messages, now, self.begin));
+            report::line(format_args!("{}, {seconds:.1} s, {rate}/s", self.way.describe(messages, bytes)));
         }
     }
 
     /// The line, with the rate since the last one.
     fn line(&mut self, now: Instant) -> String {
-        let (written, bytes) = self.counts();
-        let (since, before) = std::mem::replace(&mut self.last, (now, written));
-        let rate = grouped(rate(written.saturating_sub(before), now, since));
-        format!("{} messages written, {} read, {rate}/s", grouped(written), size(bytes))
+        let (messages, bytes) = self.counts();
+        let (since, before) = std::mem::replace(&mut self.last, (now, messages));
+        let rate = grouped(rate(messages.saturating_sub(before), now, since));
+        format!("{}, {rate}/s", self.way.describe(messages, bytes))
     }
 
     fn counts(&self) -> (u64, u64) {
-        (self.counts.written.load(Ordering::Relaxed), self.counts.bytes.load(Ordering::Relaxed))
+        (self.counts.messages.load(Ordering::Relaxed), self.counts.bytes.load(Ordering::Relaxed))
     }
+}
+
+impl Way {
+    fn describe(self, messages: u64, bytes: u64) -> String {
+        let (count, size) = (grouped(messages), size(bytes));
+        match self {
+            Self::In => format!("{count} messages written, {size} read"),
+            Self::Out => format!("{count} messages read, {size} written"),
+        }
+    }
+}
+
+/// Whether it is a file on a disk. Where that cannot be known, it is none.
+#[cfg(unix)]
+fn is_file(output: &impl std::os::fd::AsFd) -> bool {
+    let file = output.as_fd().try_clone_to_owned().map(std::fs::File::from);
+    file.and_then(|file| file.metadata()).is_ok_and(|metadata| metadata.is_file())
+}
+
+#[cfg(not(unix))]
+fn is_file(_: &std::io::Stdout) -> bool {
+    false
 }
 
 fn rate(count: u64, now: Instant, since: Instant) -> u64 {
@@ -116,23 +156,34 @@ mod tests {
     #[test]
     fn the_line_tells_what_came_since_the_last_one() {
         let (counts, begin) = (Arc::new(Counts::default()), Instant::now());
-        let mut progress = Progress { counts: Arc::clone(&counts), begin, last: (begin, 0), is_watched: true };
+        let mut progress = Progress { begin, last: (begin, 0), ..Progress::new(Way::In, Arc::clone(&counts), true) };
         for (millis, written, bytes, line) in [
             (500, 0, 12, "0 messages written, 12 B read, 0/s"),
             (1000, 1_000, 65_536, "1,000 messages written, 65.5 kB read, 2,000/s"),
             (1500, 1_234_567, 98_765_432, "1,234,567 messages written, 98.8 MB read, 2,467,134/s"),
             (1500, 1_234_567, 9_876_543_210, "1,234,567 messages written, 9.88 GB read, 0/s"),
         ] {
-            counts.written.store(written, Ordering::Relaxed);
+            counts.messages.store(written, Ordering::Relaxed);
             counts.bytes.store(bytes, Ordering::Relaxed);
             assert_eq!(progress.line(begin + Duration::from_millis(millis)), line);
         }
     }
 
+    #[test]
+    fn readers_are_told_of_reading() {
+        assert_eq!(Way::Out.describe(1234, 1_500_000), "1,234 messages read, 1.5 MB written");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_a_file() {
+        assert!(is_file(&tempfile::tempfile().unwrap()));
+        assert!(!is_file(&std::os::unix::net::UnixStream::pair().unwrap().0));
+    }
+
     #[tokio::test]
     async fn work_that_nobody_watches_is_only_awaited() {
-        let mut progress = Progress::of(Arc::default());
-        progress.is_watched = false;
+        let mut progress = Progress::new(Way::Out, Arc::default(), false);
         assert_eq!(progress.beside(async { 7 }).await, 7);
     }
 }

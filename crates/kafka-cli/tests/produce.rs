@@ -4,40 +4,14 @@
 
 mod common;
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::Write;
 use std::process::Stdio;
 use std::thread;
 
+use common::terminal::{read_until, terminal};
 use common::{finish, kafka, run};
 use kafka_embedded::{Cluster, Fault};
 use kafka_protocol::{ApiKey, ErrorCode};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-
-/// Both ends of a terminal: what a person sees, and what a program has.
-fn terminal() -> (File, File) {
-    let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&person).unwrap();
-    unlockpt(&person).unwrap();
-    let name = ptsname(&person, Vec::new()).unwrap();
-    let program = OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-    (File::from(person), program)
-}
-
-/// What is read until `text` was among it, or there is no more.
-fn read_until(terminal: &mut File, seen: &mut String, text: &str) {
-    let mut buffer = [0; 1024];
-    while !seen.contains(text) {
-        match terminal.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(len) => seen.push_str(&String::from_utf8_lossy(&buffer[..len])),
-            // What a terminal says when the program has gone.
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => return,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_watches_sees_how_far_it_is() {

@@ -1,6 +1,9 @@
 //! Running the binary, and what may listen where a broker should: shared by the scenarios.
 #![allow(dead_code, reason = "each scenario is a program of its own, and uses what it needs")]
 
+#[cfg(unix)]
+pub(crate) mod terminal;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -19,6 +21,7 @@ use super::{ConsumeArguments, bounds};
 use crate::error::{Error, Result};
 use crate::exit::Outcome;
 use crate::output::{Output, reader_gone};
+use crate::progress::{Counts, Progress};
 use crate::report;
 use crate::signals::Signals;
 
@@ -26,16 +29,18 @@ use crate::signals::Signals;
 pub(crate) async fn run(arguments: ConsumeArguments, mut signals: Signals) -> Result<Outcome> {
     let mut output = Output::open()?;
     let mut copy = None;
+    let counts = Arc::<Counts>::default();
+    let mut progress = Progress::of_reading(Arc::clone(&counts));
     let result = tokio::select! {
         biased;
         signal = signals.next() => Err(signal),
         gone = reader_gone() => return Err(gone),
-        result = consume(&arguments, &mut output, &mut copy) => Ok(result),
+        result = progress.beside(consume(&arguments, &mut output, &counts, &mut copy)) => Ok(result),
     };
     if let Some(copy) = copy {
         copy.leave().await;
     }
-    match result {
+    let result = match result {
         Ok(result) => {
             let closed = output.close().await;
             result.and_then(|outcome| closed.map(|()| outcome))
@@ -45,15 +50,18 @@ pub(crate) async fn run(arguments: ConsumeArguments, mut signals: Signals) -> Re
             let _in_vain = timeout(GRACE, output.close()).await;
             Ok(Outcome::Interrupted(signal))
         }
-    }
+    };
+    progress.conclude();
+    result
 }
 
 async fn consume<'a>(
     arguments: &'a ConsumeArguments,
     output: &'a mut Output,
+    counts: &'a Counts,
     copy: &mut Option<Copy<'a>>,
 ) -> Result<Outcome> {
-    copy.insert(Copy::start(arguments, output).await?).run().await
+    copy.insert(Copy::start(arguments, output, counts).await?).run().await
 }
 
 /// The way of messages from a reader to the output.
@@ -69,14 +77,18 @@ struct Copy<'a> {
     left: Option<u64>,
     form: Form<'a>,
     output: &'a mut Output,
+    /// For who watches.
+    counts: &'a Counts,
     lines: Vec<u8>,
+    /// How many messages are in `lines`.
+    unwritten: u64,
     /// Behind what is in `lines`, for a group to commit once it is handed over.
     printed: BTreeMap<TopicPartition, CommitOffset>,
     outcome: Outcome,
 }
 
 impl<'a> Copy<'a> {
-    async fn start(arguments: &'a ConsumeArguments, output: &'a mut Output) -> Result<Self> {
+    async fn start(arguments: &'a ConsumeArguments, output: &'a mut Output, counts: &'a Counts) -> Result<Self> {
         let form = Form::of(arguments)?;
         let transport = arguments.connect.connect().await?;
         let config = match &arguments.group {
@@ -95,7 +107,9 @@ impl<'a> Copy<'a> {
             left: arguments.count,
             form,
             output,
+            counts,
             lines: Vec::new(),
+            unwritten: 0,
             printed: BTreeMap::new(),
         })
     }
@@ -153,7 +167,8 @@ impl<'a> Copy<'a> {
             return Ok(ready?);
         }
         if !self.lines.is_empty() {
-            self.output.write(mem::take(&mut self.lines)).await?;
+            let lines = mem::take(&mut self.lines);
+            self.hand_over(lines).await?;
         }
         self.commit();
         Ok(next_batch(&mut self.reader, self.until.as_ref()).await?)
@@ -192,6 +207,7 @@ impl<'a> Copy<'a> {
                 break;
             }
             self.form.append(&mut self.lines, origin, &record);
+            self.unwritten += 1;
             self.left = self.left.map(|left| left - 1);
             next = record.offset + 1;
             if self.lines.len() >= BLOCK_BYTES {
@@ -208,8 +224,17 @@ impl<'a> Copy<'a> {
             return Ok(());
         }
         let next = Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 4);
-        self.output.write(mem::replace(&mut self.lines, next)).await?;
+        let lines = mem::replace(&mut self.lines, next);
+        self.hand_over(lines).await?;
         self.commit();
+        Ok(())
+    }
+
+    async fn hand_over(&mut self, lines: Vec<u8>) -> Result<()> {
+        let (messages, bytes) = (mem::take(&mut self.unwritten), lines.len());
+        self.output.write(lines).await?;
+        self.counts.messages.fetch_add(messages, Ordering::Relaxed);
+        self.counts.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! `kafka produce`: each line of standard input becomes a message.
 
 mod form;
-mod progress;
 mod run;
 mod tally;
 mod window;

@@ -11,13 +11,13 @@ use tokio::time::timeout;
 
 use crate::commands::produce::ProduceArguments;
 use crate::commands::produce::form::Form;
-use crate::commands::produce::progress::Progress;
 use crate::commands::produce::tally::{Reach, Tally};
 use crate::commands::produce::window::Window;
 use crate::error::Result;
 use crate::exit::Outcome;
 use crate::input::Input;
 use crate::lines::{Block, lines};
+use crate::progress::Progress;
 use crate::report;
 use crate::signals::{Signal, Signals};
 
@@ -29,7 +29,7 @@ pub(crate) async fn run(arguments: ProduceArguments, mut signals: Signals) -> Re
         signal = signals.next() => return Ok(Outcome::Interrupted(signal)),
         production = Production::start(&arguments) => production?,
     };
-    let mut progress = Progress::of(production.tally.counts());
+    let mut progress = Progress::of_writing(production.tally.counts());
     let (stop, stopped) = oneshot::channel();
     let mut work = Box::pin(production.run(stopped));
     let signal = tokio::select! {

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::commands::produce::progress::Counts;
 use crate::exit::Outcome;
+use crate::progress::Counts;
 use crate::report;
 
 /// How many lines were read, and what is known of their messages.
@@ -44,7 +44,7 @@ impl Tally {
 
     pub(crate) fn written(&mut self) {
         self.written += 1;
-        self.counts.written.store(self.written, Ordering::Relaxed);
+        self.counts.messages.store(self.written, Ordering::Relaxed);
     }
 
     /// What it counts, to be read while it goes on.
