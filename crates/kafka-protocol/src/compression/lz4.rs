@@ -11,18 +11,23 @@ use crate::compression::xxh32::xxh32;
 use crate::compression::{CompressError, Compression, Lz4HeaderChecksum};
 use crate::cursor::Cursor;
 
-/// Writes frames as Java does: independent blocks of 64 KiB, no checksums.
-pub(super) struct Encoder(CompressTable);
+/// Writes frames as Java does: independent blocks of at most 64 KiB, no checksums.
+pub(super) struct Encoder {
+    table: CompressTable,
+    /// For a block, which is copied from here: cheaper than to clear as much of the output as a block could take.
+    room: Box<[u8]>,
+}
 
 impl Encoder {
     pub(super) fn new() -> Self {
-        Self(CompressTable::large())
+        let room = vec![0; block::get_maximum_output_size(WRITTEN_BLOCK_LEN)];
+        Self { table: CompressTable::small(), room: room.into() }
     }
 
     pub(super) fn compress(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<(), CompressError> {
         output.reserve(HEADER.len() + block::get_maximum_output_size(input.len()));
         output.extend_from_slice(&HEADER);
-        for block in input.chunks(BLOCK_LEN) {
+        for block in input.chunks(WRITTEN_BLOCK_LEN) {
             self.block(block, output)?;
         }
         output.extend_from_slice(&END_MARK.to_le_bytes());
@@ -30,21 +35,14 @@ impl Encoder {
     }
 
     fn block(&mut self, block: &[u8], output: &mut Vec<u8>) -> Result<(), CompressError> {
-        let start = output.len();
-        output.extend_from_slice(&[0; 4]);
-        output.resize(start + 4 + block::get_maximum_output_size(block.len()), 0);
-        let room = output.get_mut(start + 4..).unwrap_or_default();
-        let written = block::compress_into_with_table(block, room, &mut self.0).map_err(|error| failed(&error))?;
-        output.truncate(start + 4 + written);
-        let mut len = written as u32;
-        if written >= block.len() {
-            output.truncate(start + 4);
-            output.extend_from_slice(block);
-            len = block.len() as u32 | STORED;
-        }
-        if let Some(place) = output.get_mut(start..).and_then(|tail| tail.first_chunk_mut()) {
-            *place = len.to_le_bytes();
-        }
+        let written = block::compress_into_with_table(block, &mut self.room, &mut self.table);
+        let written = written.map_err(|error| failed(&error))?;
+        let (len, stored) = match self.room.get(..written) {
+            Some(compressed) if written < block.len() => (written as u32, compressed),
+            _ => (block.len() as u32 | STORED, block),
+        };
+        output.extend_from_slice(&len.to_le_bytes());
+        output.extend_from_slice(stored);
         Ok(())
     }
 }
@@ -174,6 +172,8 @@ fn failed(error: &block::CompressError) -> CompressError {
 const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 const HEADER: [u8; 7] = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82];
 const BLOCK_LEN: usize = 64 * 1024;
+/// The most of which lz4_flex keeps the places in 16 bits: that is an eighth faster than one byte more in 32.
+const WRITTEN_BLOCK_LEN: usize = u16::MAX as usize - 1;
 const WINDOW_LEN: usize = 64 * 1024;
 const END_MARK: u32 = 0;
 /// In a block's length: the block is not compressed.
