@@ -40,7 +40,7 @@ pub struct Producer {
     pub id: i64,
     /// Its epoch: whoever has a lower one is fenced.
     pub epoch: i16,
-    /// How its transactions are made.
+    /// How its transactions are made: [`V1`](TransactionProtocol::V1), unless it is set to be otherwise.
     pub protocol: TransactionProtocol,
 }
 

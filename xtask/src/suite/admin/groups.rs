@@ -135,7 +135,7 @@ pub(super) async fn share(stage: Stage) -> Result<(), Failure> {
     let topic_id = admin.describe_topics(&[&topic]).await?.remove(0).result?.id;
     let partition = TopicIdPartition::new(topic_id, 0);
     check(member.assignment == Some(vec![partition]), || format!("{member:?}"))?;
-    let read = member::share_reads(&admin, &member.membership, BrokerId(1), partition, stage.renews_locks()).await?;
+    let read = member::share_reads(&stage, &admin, &member.membership, BrokerId(1), partition).await?;
     check(read == (3, 9), || format!("read {read:?}"))?;
     member::share_leaves(&admin, &member.membership).await?;
     // Where it begins is written down with the next record that is taken; that nothing is left to do, at once.

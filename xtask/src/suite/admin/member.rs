@@ -10,7 +10,7 @@ use kafka_admin::{
 use kafka_conn::BrokerId;
 use tokio::time::sleep;
 
-use super::{Failure, check};
+use super::{Failure, Stage, check};
 
 /// Joins a group of consumers that brokers balance (KIP-848), and stays until it has partitions.
 pub(super) async fn consumer(admin: &Admin, group: &str, topic: &str) -> Result<HeartbeatAnswer, Failure> {
@@ -47,16 +47,16 @@ pub(super) async fn share_leaves(admin: &Admin, member: &Membership) -> Result<(
 /// Takes the records of a partition from its leader, gives them back, takes them again, and says that all of them are done
 /// with: what they are after each step. Returns the first and the last offset.
 pub(super) async fn share_reads(
+    stage: &Stage,
     admin: &Admin,
     member: &Membership,
     leader: BrokerId,
     partition: TopicIdPartition,
-    renews: bool,
 ) -> Result<(i64, i64), Failure> {
     let (mut session, acquired) = takes(admin, ShareSession::new(member, leader), vec![partition]).await?;
     check(acquired.iter().all(|range| range.delivery_count == 1), || format!("the first time: {acquired:?}"))?;
     let all = |kind| acquired.iter().map(|range| range.acknowledge(partition, kind)).collect::<Vec<Acknowledgement>>();
-    if renews {
+    if stage.renews_locks() {
         let renewed = admin.share_acknowledge(&session, &all(AcknowledgeType::Renew)).await?;
         check(renewed.lock_timeout.is_some(), || format!("{renewed:?}"))?;
         session = acknowledged(renewed)?;
