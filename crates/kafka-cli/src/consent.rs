@@ -29,6 +29,17 @@ pub(crate) enum Consent {
 }
 
 impl ConsentArguments {
+    /// Shows the plan of `what` and asks whether to do it, unless that is known.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub(crate) async fn ask_about(&self, plan: impl Display, what: impl Display) -> Result<Consent> {
+        if !self.yes {
+            report::line(format_args!("{plan}"));
+        }
+        self.ask(what).await
+    }
+
     /// Asks whether to do `what`, unless that is known.
     ///
     /// # Errors

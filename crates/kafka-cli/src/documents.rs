@@ -1,4 +1,5 @@
-//! The commands that documents and help texts show are commands: each is parsed as the real command line is.
+//! The commands that documents and help texts show are commands, and their profiles are profiles: each is parsed as the real
+//! one is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use crate::args::Arguments;
+use crate::connect::check_profiles;
 
 /// Something that begins with `kafka`, and where it stands.
 #[derive(Debug)]
@@ -146,6 +148,12 @@ fn check(words: &[String], place: Place) -> Result<(), String> {
     }
 }
 
+/// The profile files that a document shows.
+fn profile_files(markdown: &str) -> impl Iterator<Item = &str> {
+    let blocks = markdown.split("\n```toml\n").skip(1).filter_map(|block| block.split("\n```").next());
+    blocks.filter(|block| block.contains("brokers"))
+}
+
 /// README.md, and all that is in docs and the crates' own pages.
 fn documents() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -166,6 +174,21 @@ fn each_command_in_the_documents_is_one() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(found > 80, "only {found} commands were found: is the search for them broken?");
+}
+
+#[test]
+fn each_profile_in_the_documents_is_one() {
+    let mut found = 0;
+    for path in documents() {
+        let markdown = fs::read_to_string(&path).unwrap();
+        for text in profile_files(&markdown) {
+            found += 1;
+            let wrong = check_profiles(text, &path);
+            assert!(wrong.is_ok(), "{}: {text}\n{}", path.display(), wrong.unwrap_err());
+        }
+    }
+    assert!(found > 1, "only {found}");
+    assert!(check_profiles("[default]\nbroker = ['one']", Path::new("x")).is_err());
 }
 
 #[test]

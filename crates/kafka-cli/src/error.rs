@@ -38,6 +38,8 @@ pub(crate) enum Error {
          and brokers with delegation.token.secret.key"
     )]
     TokensNotOffered(#[source] kafka_admin::Error),
+    #[error("topic {topic:?}: {replicas} replicas need as many brokers: add --nodes {replicas}")]
+    TooFewNodes { topic: String, replicas: i16 },
     #[error("this user sees no token {id:?}: kafka tokens describe lists those that there are")]
     UnknownToken { id: String },
     #[error("{0} does not go with {1}")]
@@ -69,6 +71,7 @@ impl Error {
                 | Self::PlaceOfGroup
                 | Self::Contradiction(..)
                 | Self::NoPartitions
+                | Self::TooFewNodes { .. }
         )
     }
 }

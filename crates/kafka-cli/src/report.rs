@@ -2,16 +2,19 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::io::{Write, stderr};
+use std::io::{self, Write, stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kafka_conn::ErrorKind;
+use kafka_embedded::StartError;
+use kafka_protocol::ErrorCode;
 
+use crate::connect::SetupError;
 use crate::exit::Outcome;
 
 /// Reports an error and, where one is known, the command that helps.
 pub(crate) fn error(error: &(dyn StdError + 'static)) {
-    line(format_args!("error: {}", chain(error)));
+    line(format_args!("error: {}", chain(plainest(error))));
     if let Some(tip) = tip(error) {
         line(format_args!("  tip: {tip}"));
     }
@@ -89,22 +92,56 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
+/// What says it all by itself: that something does not exist is no matter of who was asked, and for what.
+fn plainest<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    let is_plain = |cause: &&'a (dyn StdError + 'static)| {
+        let kind = cause.downcast_ref::<kafka_conn::Error>().map(kafka_conn::Error::kind);
+        matches!(kind, Some(ErrorKind::UnknownTopic | ErrorKind::UnknownPartition))
+    };
+    causes(error).find(is_plain).unwrap_or(error)
+}
+
 /// What to type, where that is known.
 fn tip(error: &(dyn StdError + 'static)) -> Option<String> {
-    let mut causes = causes(error).filter_map(|cause| cause.downcast_ref::<kafka_conn::Error>());
-    causes.find_map(|cause| match cause.kind() {
-        ErrorKind::UnknownTopic => new_topic(cause.context().topic.as_deref()?),
+    causes(error).find_map(|cause| {
+        let of_connection = || tip_of_connection(cause.downcast_ref()?);
+        let of_embedded = || tip_of_embedded(cause.downcast_ref()?);
+        let of_setup = || tip_of_setup(cause.downcast_ref()?);
+        let of_admin = || tip_of_admin(cause.downcast_ref()?);
+        of_connection().or_else(of_embedded).or_else(of_setup).or_else(of_admin)
+    })
+}
+
+fn tip_of_connection(error: &kafka_conn::Error) -> Option<String> {
+    match error.kind() {
+        ErrorKind::UnknownTopic => Some(format!("to create it: kafka topics create {}", topic(error)?)),
+        ErrorKind::UnknownPartition => Some(format!("to see those there are: kafka topics describe {}", topic(error)?)),
         ErrorKind::UnprotectedCredentials { .. } => {
             Some("to encrypt: --tls; where nobody else sees the traffic: --sasl-unencrypted".to_owned())
         }
         _ => None,
-    })
+    }
 }
 
-/// The command that makes a topic which does not exist. Names that need quotes are no topics' names.
-fn new_topic(topic: &str) -> Option<String> {
+fn tip_of_admin(error: &kafka_admin::Error) -> Option<String> {
+    let is_open = error.code() == Some(ErrorCode::SECURITY_DISABLED);
+    is_open.then(|| "access rules need brokers with authorizer.class.name".to_owned())
+}
+
+fn tip_of_embedded(error: &StartError) -> Option<String> {
+    let is_taken = matches!(error, StartError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse);
+    is_taken.then(|| "to take any free port: --listen 127.0.0.1:0".to_owned())
+}
+
+fn tip_of_setup(error: &SetupError) -> Option<String> {
+    let is_lost = matches!(error, SetupError::NoBrokers);
+    is_lost.then(|| "where no cluster is, `kafka embedded` runs one in memory, at localhost:9092".to_owned())
+}
+
+/// The topic of an error, to be typed. Names that need quotes are no topics' names.
+fn topic(error: &kafka_conn::Error) -> Option<&str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    topic.bytes().all(plain).then(|| format!("to create it: kafka topics create {topic}"))
+    error.context().topic.as_deref().filter(|topic| topic.bytes().all(plain))
 }
 
 /// The error and what lies beneath, outermost first.
@@ -121,8 +158,6 @@ const MAX_CAUSES: usize = 16;
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
     use crate::error::Error;
 
@@ -134,6 +169,16 @@ mod tests {
         assert_eq!(text, refused.to_string());
         let input = Error::Input(io::Error::other("no disk"));
         assert_eq!(chain(&input), "standard input cannot be read: no disk");
+    }
+
+    #[test]
+    fn what_does_not_exist_is_told_by_itself() {
+        let unknown = kafka_conn::Error::new(ErrorKind::UnknownPartition).with_topic("t");
+        let wrapped = Error::from(unknown.clone());
+        assert_eq!(plainest(&wrapped).to_string(), unknown.to_string());
+        assert_eq!(tip(&wrapped).as_deref(), Some("to see those there are: kafka topics describe t"));
+        let other = Error::Input(io::Error::other("no disk"));
+        assert_eq!(plainest(&other).to_string(), other.to_string());
     }
 
     #[test]

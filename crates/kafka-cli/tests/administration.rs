@@ -88,9 +88,21 @@ async fn nothing_is_deleted_without_a_word() {
     produce(&cluster, 10);
     let error = fails(&cluster, "topics delete orders", 2);
     assert!(error.contains("--yes") && error.contains("delete 1 topic"), "{error}");
+    assert!(error.starts_with("delete topic \"orders\": 2 partitions\n"), "the plan comes first: {error}");
     fails(&cluster, "topics trim orders --before end", 2);
-    works(&cluster, "topics delete orders --dry-run");
-    works(&cluster, "topics trim orders --before end --dry-run");
+    let expected = "delete topic \"empty\": 1 partition\ndelete topic \"orders\": 2 partitions\n\
+        would delete 2 topics with all messages\n";
+    assert_eq!(kafka_at(&cluster, "topics delete orders empty --dry-run").stderr, expected);
+    let expected = "orders-0: delete 0 to 2 (3 of 5)\norders-1: delete 0 to 2 (3 of 5)\n\
+        would delete up to 6 messages of 2 partitions\n";
+    assert_eq!(kafka_at(&cluster, "topics trim orders --before -2 --dry-run").stderr, expected);
+    assert_eq!(kafka_at(&cluster, "topics trim orders --before 0 --yes").stderr, "nothing is to be deleted\n");
+    let half = fails(&cluster, "topics trim orders:0 orders:1 orders:7 --before 1 --dry-run", 1);
+    assert!(
+        half.starts_with("error: topic \"orders\" partition 7: the topic has no such partition")
+            && half.contains("would delete up to 2 messages of 2 partitions"),
+        "{half}"
+    );
     fails(&cluster, "topics delete missing --dry-run", 1);
     assert_eq!(cluster.offsets("orders", 0).unwrap().0, 0);
 
@@ -98,7 +110,8 @@ async fn nothing_is_deleted_without_a_word() {
     assert_eq!((cluster.offsets("orders", 0), cluster.offsets("orders", 1)), (Some((3, 5)), Some((0, 5))));
     works(&cluster, "topics trim orders --before end --yes");
     assert_eq!((cluster.offsets("orders", 0), cluster.offsets("orders", 1)), (Some((5, 5)), Some((5, 5))));
-    works(&cluster, "topics delete orders --yes");
+    let error = fails(&cluster, "topics delete missing orders --yes", 1);
+    assert!(error.contains("missing") && error.ends_with("deleted topic \"orders\"\n"), "one of two: {error}");
     assert_eq!(cluster.topics(), ["empty"]);
 }
 
@@ -150,9 +163,31 @@ g      orders          1     2   3
     works(&cluster, "groups delete-offsets g orders:0 --yes");
 
     fails(&cluster, "groups delete g", 2);
+    let plan = kafka_at(&cluster, "groups delete g --dry-run").stderr;
+    let expected = "delete group \"g\" (classic, Empty)\n  forget orders-1 at 5\n\
+        would delete 1 group and what was committed\n";
+    assert_eq!(plan, expected);
     works(&cluster, "groups delete g --yes");
     assert!(!works(&cluster, "groups list").contains('g'));
     fails(&cluster, "groups delete g --yes", 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moves_are_shown_before_they_begin() {
+    let cluster = cluster().await;
+    let from = json(&works(&cluster, "topics describe empty -O json"))[0]["replicas"][0].clone();
+    let to = if from == 1 { 2 } else { 1 };
+    let expected = format!("empty-0: from {from} to {to} (adds {to}, removes {from})\nwould move 1 partition\n");
+    let line = format!("reassign start empty --to {to}");
+    assert_eq!(kafka_at(&cluster, &format!("{line} --dry-run")).stderr, expected);
+    assert_eq!(json(&works(&cluster, "topics describe empty -O json"))[0]["replicas"], serde_json::json!([from]));
+    let stays = kafka_at(&cluster, &format!("reassign start empty --to {from} --dry-run"));
+    assert_eq!((stays.status, stays.stderr.as_str()), (Some(0), "nothing is to be moved\n"));
+    let error = fails(&cluster, &line, 2);
+    assert!(error.starts_with("empty-0: from ") && error.contains("--yes"), "{error}");
+    assert_eq!(kafka_at(&cluster, &format!("{line} --yes")).stderr, "moving empty-0\n");
+    let error = fails(&cluster, &format!("reassign start empty:5 missing --to {to} --dry-run"), 1);
+    assert!(error.contains("empty-5") && error.contains("missing"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

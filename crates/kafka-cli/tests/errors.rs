@@ -76,6 +76,10 @@ fn brokers_come_from_the_environment_too() {
 fn wrong_usage_has_a_status_of_its_own_and_says_what_is_right() {
     for (arguments, hint) in [
         ("topics list", "--brokers <HOST:PORT,...>"),
+        ("topics list", "`kafka embedded` runs one"),
+        ("embedded --listen 9092", "as in 127.0.0.1:9092"),
+        ("embedded --listen localhost:9092", "write an IP address and a port"),
+        ("embedded --topic orders:1:3", "add --nodes 3"),
         ("topics list --brokers kafka://one", "write HOST or HOST:PORT"),
         ("topics list --brokers one --sasl kerberos", "write plain, scram-sha-256, scram-sha-512 or oauthbearer"),
         ("topics list --brokers one --sasl-user me", "add --sasl"),
@@ -83,6 +87,8 @@ fn wrong_usage_has_a_status_of_its_own_and_says_what_is_right() {
         ("topics list --brokers one --sasl plain --sasl-user me --sasl-password hunter2", "--sasl-password-file"),
         ("topics list --brokers one --tls-key key.pem", "--tls-cert"),
         ("topics list --brokers one --profile-file none.toml", "none.toml"),
+        ("consume t:0 --brokers one", "--partition 0"),
+        ("produce a/b --brokers one", "letters a-z"),
         ("consume t --brokers one --from middle", "write start, end, an offset"),
         ("consume t --brokers one --format %x", "after % come s (value)"),
         ("produce t --brokers one --compression brotli", "none, gzip, snappy, lz4, zstd"),

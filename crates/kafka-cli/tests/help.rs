@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::{kafka, run};
 
-const COMMANDS: [&str; 44] = [
+const COMMANDS: [&str; 57] = [
     "",
     "topics",
     "topics create",
@@ -29,9 +29,14 @@ const COMMANDS: [&str; 44] = [
     "configs alter",
     "cluster",
     "cluster describe",
+    "cluster features",
+    "cluster quorum",
     "produce",
     "consume",
     "embedded",
+    "bench",
+    "bench produce",
+    "bench consume",
     "completions",
     "acls",
     "acls list",
@@ -43,14 +48,22 @@ const COMMANDS: [&str; 44] = [
     "tokens expire",
     "tokens describe",
     "users",
+    "users list",
     "users set",
+    "users remove",
     "quotas",
+    "quotas list",
     "quotas set",
     "reassign",
+    "reassign list",
     "reassign start",
+    "reassign cancel",
     "elect",
     "txn",
+    "txn list",
+    "txn describe",
     "txn abort",
+    "logdirs",
     "logdirs list",
 ];
 

@@ -38,6 +38,14 @@ mod from_rdkafka {}
 mod operating {}
 
 #[cfg(doctest)]
+#[doc = include_str!("../../../docs/cli.md")]
+mod cli {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../crates/kafka-cli/README.md")]
+mod kafka_cli_page {}
+
+#[cfg(doctest)]
 #[doc = include_str!("../../../crates/kafka-conn/README.md")]
 mod kafka_conn_page {}
 

@@ -120,25 +120,21 @@ pub(crate) async fn run(command: AclsCommand) -> Result<Outcome> {
     }
 }
 
-/// Removes what the filter finds, once it was shown.
+/// Removes what the filter finds now, once it was shown; what it would find later stays.
 async fn remove(admin: &Admin, arguments: &RemoveArguments) -> Result<Outcome> {
-    let filter = arguments.filter.filter();
-    let entries = admin.describe_acls(&filter).await?;
-    arguments.print.print(&table(&entries)).await?;
-    if entries.is_empty() {
+    let plan = admin.plan_acl_deletion(&[arguments.filter.filter()]).await?;
+    arguments.print.print(&table(&plan.entries)).await?;
+    if plan.entries.is_empty() {
         report::line(format_args!("nothing is to be removed"));
         return Ok(Outcome::Complete);
     }
-    match arguments.consent.ask(format!("remove {}", report::count(entries.len() as u64, "access rule"))).await? {
+    match arguments.consent.ask(format!("remove {}", report::count(plan.entries.len() as u64, "access rule"))).await? {
         Consent::Given => {}
         Consent::DryRun => return Ok(Outcome::Complete),
         Consent::Refused => return Ok(Outcome::Incomplete),
     }
-    let mut outcome = Outcome::Complete;
-    for (_, removed) in report::known(admin.delete_acls(&[filter]).await?, &mut outcome) {
-        outcome = outcome.and(report::each(&removed, |entry| format!("removed: {entry}")));
-    }
-    Ok(outcome)
+    let items = admin.apply_acl_deletion_plan(&plan).await?;
+    Ok(report::each(&items, |entry| format!("removed: {entry}")))
 }
 
 impl FilterArguments {
@@ -173,7 +169,7 @@ impl AddArguments {
     }
 }
 
-fn table(entries: &[AclEntry]) -> Table<7> {
+fn table<'a>(entries: impl IntoIterator<Item = &'a AclEntry>) -> Table<7> {
     let mut table = Table::new(["type", "resource", "pattern", "principal", "permission", "operation", "host"]);
     for entry in entries {
         table.push([

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use clap::Args;
 use kafka_embedded::{AutoCreate, Cluster, KafkaVersion};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exit::Outcome;
 use crate::output::Output;
 use crate::parse::topic::{TopicSpec, parse_topic};
@@ -17,7 +17,7 @@ use crate::signals::Signals;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EmbeddedArguments {
     /// Where the first broker listens; others take the ports behind it, or any if the port is 0
-    #[arg(short, long, value_name = "ADDRESS", default_value = "127.0.0.1:9092")]
+    #[arg(short, long, value_name = "IP:PORT", default_value = "127.0.0.1:9092", value_parser = parse_listen)]
     pub(crate) listen: SocketAddr,
     /// How many brokers
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=99))]
@@ -33,8 +33,15 @@ pub(crate) struct EmbeddedArguments {
     pub(crate) no_auto_create: bool,
 }
 
+fn parse_listen(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "write an IP address and a port, as in 127.0.0.1:9092, or 127.0.0.1:0 for any free port")
+}
+
 /// Prints where clients begin, and serves until a signal comes. That is how it ends well.
 pub(crate) async fn run(arguments: EmbeddedArguments, mut signals: Signals) -> Result<Outcome> {
+    if let Some(topic) = arguments.topics.iter().find(|topic| topic.replicas > arguments.nodes.into()) {
+        return Err(Error::TooFewNodes { topic: topic.name.clone(), replicas: topic.replicas });
+    }
     let auto_create = if arguments.no_auto_create { AutoCreate::Disabled } else { AutoCreate::Enabled };
     let mut builder = Cluster::builder()
         .brokers(arguments.nodes.into())

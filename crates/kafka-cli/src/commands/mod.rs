@@ -12,6 +12,7 @@ pub(crate) mod groups;
 pub(crate) mod logdirs;
 pub(crate) mod offsets;
 mod places;
+mod plans;
 pub(crate) mod produce;
 pub(crate) mod quotas;
 pub(crate) mod reassign;

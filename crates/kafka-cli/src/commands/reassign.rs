@@ -7,7 +7,7 @@ use kafka_admin::{Reassignment, TopicPartition};
 use kafka_conn::BrokerId;
 use serde_json::{Value, json};
 
-use crate::commands::places;
+use crate::commands::{places, plans};
 use crate::connect::ConnectArguments;
 use crate::consent::{Consent, ConsentArguments};
 use crate::error::Result;
@@ -75,19 +75,25 @@ async fn start(arguments: StartArguments) -> Result<Outcome> {
     let mut outcome = Outcome::Complete;
     let partitions = places::partitions(&admin, &arguments.partitions, &mut outcome).await?;
     let brokers: Vec<_> = arguments.to.iter().copied().map(BrokerId).collect();
-    for partition in &partitions {
-        report::line(format_args!("{partition}: to brokers {:?}", arguments.to));
-    }
-    if partitions.is_empty() {
+    let make = async |partitions: &[TopicPartition]| {
+        let targets = partitions.iter().map(|partition| (partition.clone(), Some(brokers.clone())));
+        admin.plan_reassignment(&targets.collect()).await
+    };
+    let plan = plans::plan(&partitions, &mut outcome, make, |plan, more| plan.moves.extend(more.moves)).await?;
+    let moving = plan.moves.values().filter(|planned| planned.to.as_ref() != Some(&planned.from)).count();
+    if moving == 0 {
+        if outcome == Outcome::Complete {
+            report::line(format_args!("nothing is to be moved"));
+        }
         return Ok(outcome);
     }
-    match arguments.consent.ask(format!("move {}", report::count(partitions.len() as u64, "partition"))).await? {
+    let what = format!("move {}", report::count(moving as u64, "partition"));
+    match arguments.consent.ask_about(&plan, what).await? {
         Consent::Given => {}
         Consent::DryRun => return Ok(outcome),
         Consent::Refused => return Ok(Outcome::Incomplete),
     }
-    let targets = partitions.into_iter().map(|partition| (partition, Some(brokers.clone()))).collect();
-    let items = admin.alter_reassignments(&targets).await?;
+    let items = admin.apply_reassignment_plan(&plan).await?;
     Ok(outcome.and(report::each(&items, |partition| format!("moving {partition}"))))
 }
 

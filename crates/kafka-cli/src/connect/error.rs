@@ -28,7 +28,7 @@ pub(crate) enum SetupError {
     KeyWithoutCertificate,
     #[error("a SASL user is given without a mechanism: add --sasl, as in --sasl scram-sha-512")]
     NoMechanism,
-    #[error("a SASL mechanism is given without a user: add --sasl-user")]
+    #[error("a SASL mechanism is given without a user: add --sasl-user, or sasl-user to the profile")]
     NoUser,
     #[error("a delegation token logs in by one of the scram mechanisms, as in --sasl scram-sha-256")]
     PlainToken,

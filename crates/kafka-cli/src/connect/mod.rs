@@ -23,6 +23,8 @@ pub(crate) use self::error::SetupError;
 pub(crate) use self::password::{password_file, prompt};
 use self::profile::Profile;
 #[cfg(test)]
+pub(crate) use self::profile::check_profiles;
+#[cfg(test)]
 pub(crate) use self::security::SaslMechanism;
 use self::security::SecurityArguments;
 use crate::error::Result;

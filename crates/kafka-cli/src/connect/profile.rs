@@ -24,7 +24,8 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 use kafka_conn::BrokerAddress;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::SetupError;
 use super::password::read_at_most;
@@ -34,6 +35,7 @@ use super::security::SaslMechanism;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(super) struct Profile {
+    #[serde(deserialize_with = "addresses")]
     pub(super) brokers: Vec<String>,
     pub(super) tls: Option<bool>,
     pub(super) tls_ca: Option<PathBuf>,
@@ -80,7 +82,10 @@ impl Profile {
             line: error
                 .span()
                 .map_or(1, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1),
-            message: error.message().to_owned(),
+            message: match error.span() {
+                Some(span) if !begins_a_profile(&text[..span.start]) => NAMELESS.to_owned(),
+                _ => error.message().to_owned(),
+            },
         };
         let mut profiles: BTreeMap<String, Self> = toml::from_str(text).map_err(malformed)?;
         match (profiles.remove(name.unwrap_or(DEFAULT)), name) {
@@ -110,6 +115,31 @@ impl Profile {
     }
 }
 
+/// Whether there is a heading among these lines.
+fn begins_a_profile(text: &str) -> bool {
+    text.lines().any(|line| line.trim_start().starts_with('['))
+}
+
+/// A list of texts; what is none is told how to write one.
+fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    match toml::Value::deserialize(deserializer)? {
+        toml::Value::Array(list) => {
+            let text = |value: toml::Value| value.as_str().map(str::to_owned);
+            list.into_iter().map(text).collect::<Option<_>>().ok_or_else(|| D::Error::custom(A_LIST))
+        }
+        _ => Err(D::Error::custom(A_LIST)),
+    }
+}
+
+/// Whether all profiles of a file are such as can be used.
+#[cfg(test)]
+pub(crate) fn check_profiles(text: &str, path: &Path) -> Result<(), SetupError> {
+    let profiles: BTreeMap<String, toml::Value> = toml::from_str(text).unwrap();
+    profiles.keys().try_for_each(|name| Profile::parse(text, Some(name), path)?.brokers().map(drop))
+}
+
+const A_LIST: &str = "write brokers as a list, as in [\"localhost:9092\"]";
+const NAMELESS: &str = "what a profile sets comes behind its name in brackets, as in [default]";
 /// The profile that is used where none is named.
 const DEFAULT: &str = "default";
 /// More than anybody writes by hand.
@@ -160,6 +190,14 @@ sasl-extensions = { logicalCluster = 'lkc-1' }
         let secret = parse("[default]\nsasl-password = 'hunter2'", None).unwrap_err().to_string();
         assert!(secret.contains("line 2") && secret.contains("`sasl-password`"), "{secret}");
         assert!(!secret.contains("hunter2") && !secret.contains('\n'), "{secret}");
+        for (text, expected) in [
+            ("brokers = ['one']", "line 1: what a profile sets comes behind its name in brackets"),
+            ("[default]\nbrokers = 'one'", "line 2: write brokers as a list"),
+            ("[default]\nbrokers = [1]", "line 2: write brokers as a list"),
+        ] {
+            let error = parse(text, None).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
         assert!(parse("[default]\nsasl = 'kerberos'", None).unwrap_err().to_string().contains("scram-sha-512"));
         assert!(parse("[default]\nbrokers = ['a,,b']", None).unwrap().brokers().is_err());
     }

@@ -19,6 +19,20 @@ pub(crate) fn parse_topic(text: &str) -> Result<TopicSpec, String> {
     Ok(TopicSpec { name, partitions, replicas })
 }
 
+/// Reads the name of a topic that is to be written or read.
+pub(crate) fn parse_topic_name(text: &str) -> Result<String, &'static str> {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    match text.split_once(':') {
+        Some((_, partitions)) if partitions.bytes().all(|byte| byte.is_ascii_digit() || byte == b',') => {
+            Err("write the topic alone; `consume` takes its partitions as in --partition 0, or 0,3")
+        }
+        _ if text.is_empty() || !text.bytes().all(is_legal) => {
+            Err("a topic's name has letters a-z and A-Z, digits, '.', '_' and '-'")
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
 fn number(text: &str, what: &str) -> Result<i16, String> {
     let number = text.parse::<NonZeroU16>().ok().and_then(|number| i16::try_from(number.get()).ok());
     number.ok_or_else(|| format!("{text:?} is no number of {what}: 1 to {}", i16::MAX))
@@ -27,6 +41,15 @@ fn number(text: &str, what: &str) -> Result<i16, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_names() {
+        assert_eq!(parse_topic_name("a.B_c-1").as_deref(), Ok("a.B_c-1"));
+        assert!(parse_topic_name("orders:0,3").unwrap_err().contains("--partition"));
+        for wrong in ["", "my orders", "orders:x", "ö"] {
+            assert!(parse_topic_name(wrong).unwrap_err().contains("letters"), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_name_and_two_numbers() {

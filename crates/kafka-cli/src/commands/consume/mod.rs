@@ -13,6 +13,7 @@ use crate::key_separator::KeySeparator;
 use crate::parse::choice::choice;
 use crate::parse::format::{Format, parse_format};
 use crate::parse::range::{Range, parse_range};
+use crate::parse::topic::parse_topic_name;
 use crate::report;
 pub(crate) use copy::run;
 
@@ -20,7 +21,7 @@ pub(crate) use copy::run;
 #[command(override_usage = "kafka consume [OPTIONS] <TOPIC>...", after_help = EXAMPLES)]
 pub(crate) struct ConsumeArguments {
     /// The topics to read
-    #[arg(value_name = "TOPIC", required_unless_present = "pattern")]
+    #[arg(value_name = "TOPIC", required_unless_present = "pattern", value_parser = parse_topic_name)]
     pub(crate) topics: Vec<String>,
     /// Reads all topics whose whole names match this regular expression, those that are made later too
     #[arg(long, value_name = "REGEX", value_parser = parse_pattern, conflicts_with_all = ["topics", "partitions"])]

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use crate::commands::groups::reset::ResetArguments;
 use crate::commands::groups::show::{DescribeArguments, ListArguments};
-use crate::commands::places;
+use crate::commands::{places, plans};
 use crate::connect::ConnectArguments;
 use crate::consent::{Consent, ConsentArguments};
 use crate::error::Result;
@@ -63,23 +63,24 @@ pub(crate) async fn run(command: GroupsCommand) -> Result<Outcome> {
     }
 }
 
-/// Deletes the groups. A dry run finds out whether they are there.
+/// Deletes the groups, once it was shown what they would forget.
 async fn delete(arguments: DeleteArguments) -> Result<Outcome> {
     let admin = arguments.connect.admin().await?;
     let groups: Vec<_> = arguments.groups.iter().map(String::as_str).collect();
-    let count = report::count(groups.len() as u64, "group");
-    let what = format!("delete {count} with committed offsets: {}", groups.join(", "));
-    match arguments.consent.ask(what).await? {
+    let mut outcome = Outcome::Complete;
+    let make = async |groups: &[&str]| admin.plan_group_deletion(groups).await;
+    let plan = plans::plan(&groups, &mut outcome, make, |plan, more| plan.groups.extend(more.groups)).await?;
+    if plan.groups.is_empty() {
+        return Ok(outcome);
+    }
+    let what = format!("delete {} and what was committed", report::count(plan.groups.len() as u64, "group"));
+    match arguments.consent.ask_about(&plan, what).await? {
         Consent::Given => {}
-        Consent::DryRun => {
-            let mut outcome = Outcome::Complete;
-            report::known(admin.describe_groups(&groups).await?, &mut outcome);
-            return Ok(outcome);
-        }
+        Consent::DryRun => return Ok(outcome),
         Consent::Refused => return Ok(Outcome::Incomplete),
     }
-    let items = admin.delete_groups(&groups).await?;
-    Ok(report::each(&items, |group| format!("deleted group {group:?}")))
+    let items = admin.apply_group_deletion_plan(&plan).await?;
+    Ok(outcome.and(report::each(&items, |group| format!("deleted group {group:?}"))))
 }
 
 /// Deletes what the group has committed for these partitions. A dry run says where that is.

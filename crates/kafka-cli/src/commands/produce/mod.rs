@@ -20,12 +20,14 @@ use crate::key_separator::KeySeparator;
 use crate::parse::choice::choice;
 use crate::parse::duration::parse_duration;
 use crate::parse::pair::Pair;
+use crate::parse::topic::parse_topic_name;
 pub(crate) use run::run;
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ProduceArguments {
     /// The topic to write to
+    #[arg(value_parser = parse_topic_name)]
     pub(crate) topic: String,
     /// What a line is: a value, or a message in JSON with key, value and headers, as `consume --output json` prints them
     #[arg(short = 'I', long, value_name = "FORMAT", default_value = "lines", value_parser = inputs())]

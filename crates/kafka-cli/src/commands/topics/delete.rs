@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::commands::plans;
 use crate::connect::ConnectArguments;
 use crate::consent::{Consent, ConsentArguments};
 use crate::error::Result;
@@ -19,20 +20,22 @@ pub(crate) struct DeleteArguments {
     pub(crate) connect: ConnectArguments,
 }
 
-/// Deletes the topics. A dry run finds out whether they are there.
+/// Deletes the topics, once it was shown what they are.
 pub(super) async fn run(arguments: DeleteArguments) -> Result<Outcome> {
     let admin = arguments.connect.admin().await?;
     let names: Vec<_> = arguments.names.iter().map(String::as_str).collect();
-    let what = format!("delete {} with all messages: {}", report::count(names.len() as u64, "topic"), names.join(", "));
-    match arguments.consent.ask(what).await? {
+    let mut outcome = Outcome::Complete;
+    let make = async |names: &[&str]| admin.plan_topic_deletion(names).await;
+    let plan = plans::plan(&names, &mut outcome, make, |plan, more| plan.topics.extend(more.topics)).await?;
+    if plan.topics.is_empty() {
+        return Ok(outcome);
+    }
+    let what = format!("delete {} with all messages", report::count(plan.topics.len() as u64, "topic"));
+    match arguments.consent.ask_about(&plan, what).await? {
         Consent::Given => {}
-        Consent::DryRun => {
-            let mut outcome = Outcome::Complete;
-            report::known(admin.describe_topics(&names).await?, &mut outcome);
-            return Ok(outcome);
-        }
+        Consent::DryRun => return Ok(outcome),
         Consent::Refused => return Ok(Outcome::Incomplete),
     }
-    let items = admin.delete_topics(&names).await?;
-    Ok(report::each(&items, |name| format!("deleted topic {name:?}")))
+    let items = admin.apply_topic_deletion_plan(&plan).await?;
+    Ok(outcome.and(report::each(&items, |name| format!("deleted topic {name:?}"))))
 }

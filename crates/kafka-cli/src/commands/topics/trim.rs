@@ -1,9 +1,9 @@
 //! `kafka topics trim`.
 
 use clap::Args;
-use kafka_admin::DeleteBefore;
+use kafka_admin::{DeleteBefore, RecordDeletion, TopicPartition};
 
-use crate::commands::places;
+use crate::commands::{places, plans};
 use crate::connect::ConnectArguments;
 use crate::consent::{Consent, ConsentArguments};
 use crate::error::Result;
@@ -27,25 +27,33 @@ pub(crate) struct TrimArguments {
     pub(crate) connect: ConnectArguments,
 }
 
-/// Deletes the oldest messages, once it was said which.
+/// Deletes the oldest messages, once it was shown which.
 pub(super) async fn run(arguments: TrimArguments) -> Result<Outcome> {
     let admin = arguments.connect.admin().await?;
     let mut outcome = Outcome::Complete;
     let partitions = places::partitions(&admin, &arguments.partitions, &mut outcome).await?;
     let offsets = places::offsets(&admin, &partitions, arguments.before, &mut outcome).await?;
-    for (partition, offset) in &offsets {
-        report::line(format_args!("{partition}: before offset {offset}"));
-    }
-    if offsets.is_empty() {
+    let offsets: Vec<_> = offsets.into_iter().collect();
+    let make = async |offsets: &[(TopicPartition, i64)]| {
+        let before = offsets.iter().map(|(partition, offset)| (partition.clone(), DeleteBefore::Offset(*offset)));
+        admin.plan_record_deletion(&before.collect()).await
+    };
+    let plan = plans::plan(&offsets, &mut outcome, make, |plan, more| plan.partitions.extend(more.partitions)).await?;
+    let shrinking = plan.partitions.values().filter(|deletion| deletion.count() > 0).count();
+    if shrinking == 0 {
+        if outcome == Outcome::Complete {
+            report::line(format_args!("nothing is to be deleted"));
+        }
         return Ok(outcome);
     }
-    let what = format!("delete messages of {}", report::count(offsets.len() as u64, "partition"));
-    match arguments.consent.ask(what).await? {
+    let messages = plan.partitions.values().map(RecordDeletion::count).sum::<i64>();
+    let (messages, partitions) =
+        (report::count(messages as u64, "message"), report::count(shrinking as u64, "partition"));
+    match arguments.consent.ask_about(&plan, format!("delete up to {messages} of {partitions}")).await? {
         Consent::Given => {}
         Consent::DryRun => return Ok(outcome),
         Consent::Refused => return Ok(Outcome::Incomplete),
     }
-    let before = offsets.into_iter().map(|(partition, offset)| (partition, DeleteBefore::Offset(offset))).collect();
-    let items = admin.delete_records(&before).await?;
+    let items = admin.apply_record_deletion_plan(&plan).await?;
     Ok(outcome.and(report::each(&items, |partition| format!("trimmed {partition}"))))
 }
