@@ -4,8 +4,7 @@ use kafka_admin::{Admin, Apply, NewTopic, OffsetSpec, TopicPartition};
 use kafka_conn::{BrokerAddress, IsolationLevel, Transport, TransportConfig};
 use tokio::runtime::Runtime;
 
-use super::client::RELEASE;
-use crate::kafka::{Cluster, Config, Folders, IoContext as _};
+use crate::kafka::{Cluster, Config, Folders, IoContext as _, Version};
 use crate::suite::{Failure, check};
 
 /// A broker for nothing but this. Programs run while nothing here does.
@@ -18,11 +17,11 @@ pub(super) struct Field {
 }
 
 impl Field {
-    pub(super) fn start(folders: &Folders) -> Result<Self, Failure> {
+    pub(super) fn start(folders: &Folders, version: Version) -> Result<Self, Failure> {
         // Gigabytes are written and deleted again: they must not wait for a minute.
         let properties = [("log.segment.delete.delay.ms", "500"), ("log.index.size.max.bytes", "1048576")];
         let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let cluster = Cluster::start(&Config { version: RELEASE, properties, ..Config::default() }, folders)?;
+        let cluster = Cluster::start(&Config { version, properties, ..Config::default() }, folders)?;
         let runtime = Runtime::new().context(|| "start tokio".to_owned())?;
         let brokers = cluster.bootstrap_servers();
         let bootstrap = BrokerAddress::parse_list(&brokers)?;

@@ -31,7 +31,7 @@ impl Arguments {
         if let Some(client) = clients.iter().find(|client| programs.missing(**client).is_some()) {
             return Err(Error::Missing(client.name().to_owned()));
         }
-        let field = Field::start(&folders)?;
+        let field = Field::start(&folders, RELEASE)?;
         let topic = field.create("latency", 1)?;
         let work = Work { operation: Operation::Latency, count: self.count as usize, size: 100, codec: Codec::None };
         // The first messages to a broker that has just started are slow, whoever sends them.

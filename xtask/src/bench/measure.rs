@@ -7,15 +7,17 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
-use crate::kafka::{self, Input, IoContext as _, run_program};
+use crate::kafka::{self, Input, IoContext as _, run_watched};
 
 /// What a run took.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     /// CPU seconds, user and system, of all its threads.
     pub(super) cpu: f64,
-    /// Seconds from start to end.
+    /// Seconds from its start to the end of its output.
     pub(super) wall: f64,
+    /// Seconds from its start to the first byte of its output; those of `wall` where there is none.
+    pub(super) first_byte: f64,
     /// Its standard output.
     pub(super) output: String,
 }
@@ -23,15 +25,15 @@ pub(super) struct Run {
 /// Runs a program to its end. No other child of this process may end meanwhile.
 pub(super) fn run(what: &str, command: &mut Command) -> kafka::Result<Run> {
     let (before, begun) = (children()?, Instant::now());
-    let output = run_program(what, command, Input::Bytes(b""), LIMIT)?;
-    let wall = begun.elapsed().as_secs_f64();
-    let output = String::from_utf8_lossy(&output).into_owned();
+    let printed = run_watched(what, command, Input::Bytes(b""), LIMIT)?;
+    let until = |moment: Instant| moment.saturating_duration_since(begun).as_secs_f64();
+    let output = String::from_utf8_lossy(&printed.bytes).into_owned();
     // The floor counts for itself: the other end of its socket is in the same process.
     let cpu = match line(&output, "cpu").as_deref() {
         Some([seconds]) => *seconds,
         _ => children()? - before,
     };
-    Ok(Run { cpu, wall, output })
+    Ok(Run { cpu, wall: until(printed.end), first_byte: until(printed.first.unwrap_or(printed.end)), output })
 }
 
 /// What all children that have ended took together.
@@ -66,7 +68,7 @@ mod tests {
     fn what_a_child_takes_is_counted() {
         let busy = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo read 3 4";
         let run = run("sh", Command::new("sh").args(["-c", busy])).unwrap();
-        assert!(run.cpu > 0.0 && run.wall > 0.0, "{run:?}");
+        assert!(run.cpu > 0.0 && run.first_byte > 0.0 && run.wall >= run.first_byte, "{run:?}");
         assert_eq!(line(&run.output, "read"), Some(vec![3.0, 4.0]));
         assert_eq!(line(&run.output, "rea"), None);
     }

@@ -16,6 +16,7 @@ mod measure;
 mod partitions;
 mod peers;
 mod report;
+mod start;
 mod work;
 
 use crate::kafka;
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     Peers(peers::Arguments),
     Latency(latency::Arguments),
     Partitions(partitions::Arguments),
+    Start(start::Arguments),
 }
 
 /// What kept a comparison from being one.
@@ -37,7 +39,7 @@ pub(crate) enum Error {
     Kafka(#[from] kafka::Error),
     #[error("{0}")]
     Failed(Failure),
-    #[error("missing among the clients that ours is measured by: {0}")]
+    #[error("missing among those that ours is measured by: {0}")]
     Missing(String),
     #[error("no client is called {0:?}")]
     NoClient(String),
@@ -59,6 +61,7 @@ impl Command {
             Self::Peers(arguments) => arguments.run(),
             Self::Latency(arguments) => arguments.run(),
             Self::Partitions(arguments) => arguments.run(),
+            Self::Start(arguments) => arguments.run(),
         }
     }
 }

@@ -31,7 +31,7 @@ impl Arguments {
         if let Some(what) = programs.missing(Client::Ours) {
             return Err(Error::Missing(format!("{} ({what})", Client::Ours.name())));
         }
-        let field = Field::start(&folders)?;
+        let field = Field::start(&folders, RELEASE)?;
         let mut table = Table::new(&[
             "partitions",
             "messages in a batch",

@@ -48,7 +48,7 @@ impl Arguments {
         for client in &missing {
             println!("{} is missing: {}", client.name(), programs.missing(*client).unwrap_or_default());
         }
-        let field = Field::start(&folders)?;
+        let field = Field::start(&folders, RELEASE)?;
         let bench = Bench { programs, field };
         let mut report = Report::new();
         for row in rows {
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     fn runs(cpu: &[(Client, f64)]) -> Runs {
-        let run = |cpu| Run { cpu, wall: 1.0, output: String::new() };
+        let run = |cpu| Run { cpu, wall: 1.0, first_byte: 1.0, output: String::new() };
         cpu.iter().map(|(client, cpu)| (client.name(), vec![run(*cpu), run(9.0), run(0.0)])).collect()
     }
 

@@ -9,6 +9,8 @@ use super::{Error, IoContext, Result};
 /// The folders of the launcher.
 #[derive(Debug, Clone)]
 pub(crate) struct Folders {
+    /// The target folder itself.
+    pub(crate) target: PathBuf,
     /// The jars, one folder for each Kafka version.
     pub(crate) releases: PathBuf,
     /// One folder for each cluster.
@@ -32,6 +34,7 @@ impl Folders {
             interop: target.join("interop"),
             benches: target.join("criterion"),
             peers: target.join("peers"),
+            target,
         })
     }
 }

@@ -39,6 +39,6 @@ pub(crate) use command::Command;
 pub(crate) use config::{Authorizer, ClientAuth, Config, Listener, Mechanism, Quorum, User};
 pub(crate) use error::{Error, IoContext, Result};
 pub(crate) use folders::Folders;
-pub(crate) use process::{Input, run as run_program};
+pub(crate) use process::{Input, run as run_program, run_watched};
 pub(crate) use release::Release;
 pub(crate) use version::Version;

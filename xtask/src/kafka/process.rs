@@ -17,10 +17,25 @@ pub(crate) enum Input<'a> {
     Leash,
 }
 
+/// What a program wrote to its standard output, and when.
+#[derive(Debug)]
+pub(crate) struct Printed {
+    pub(crate) bytes: Vec<u8>,
+    /// When the first byte came; `None` where none did.
+    pub(crate) first: Option<Instant>,
+    /// When it was closed.
+    pub(crate) end: Instant,
+}
+
 /// Runs `command` and returns its standard output; an error if it fails or takes longer than `limit`.
 ///
 /// `what` names the program in errors.
 pub(crate) fn run(what: &str, command: &mut Command, input: Input<'_>, limit: Duration) -> Result<Vec<u8>> {
+    run_watched(what, command, input, limit).map(|printed| printed.bytes)
+}
+
+/// [`run`], which also says when the output came.
+pub(crate) fn run_watched(what: &str, command: &mut Command, input: Input<'_>, limit: Duration) -> Result<Printed> {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -35,13 +50,14 @@ pub(crate) fn run(what: &str, command: &mut Command, input: Input<'_>, limit: Du
         let stderr = scope.spawn(|| drain(stderr));
         let ended = wait(&mut child, limit);
         drop(leash);
-        (ended, stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default())
+        let nothing = |_| Printed { bytes: Vec::new(), first: None, end: Instant::now() };
+        (ended, stdout.join().unwrap_or_else(nothing), stderr.join().unwrap_or_else(nothing))
     });
     let what = what.to_owned();
     match ended.context(|| format!("wait for {what}"))? {
         Some(status) if status.success() => Ok(stdout),
-        Some(status) => Err(Error::Failed { what, status, output: told(&stdout, &stderr) }),
-        None => Err(Error::TimedOut { what, limit, output: told(&stdout, &stderr) }),
+        Some(status) => Err(Error::Failed { what, status, output: told(&stdout.bytes, &stderr.bytes) }),
+        None => Err(Error::TimedOut { what, limit, output: told(&stdout.bytes, &stderr.bytes) }),
     }
 }
 
@@ -76,13 +92,18 @@ fn feed<'scope, 'env: 'scope>(
     }
 }
 
-fn drain(pipe: Option<impl Read>) -> Vec<u8> {
-    let mut bytes = Vec::new();
+fn drain(pipe: Option<impl Read>) -> Printed {
+    let (mut bytes, mut first) = (Vec::new(), None);
     if let Some(mut pipe) = pipe {
+        let mut one = [0];
+        if matches!(pipe.read(&mut one), Ok(1)) {
+            first = Some(Instant::now());
+            bytes.extend_from_slice(&one);
+        }
         // What came before an error is still worth showing.
         let _ = pipe.read_to_end(&mut bytes);
     }
-    bytes
+    Printed { bytes, first, end: Instant::now() }
 }
 
 fn told(stdout: &[u8], stderr: &[u8]) -> String {
@@ -100,6 +121,17 @@ mod tests {
     fn passes_bytes_through() {
         let big = vec![b'x'; 1 << 20];
         assert_eq!(run("cat", &mut Command::new("cat"), Input::Bytes(&big), LIMIT).unwrap(), big);
+    }
+
+    #[test]
+    fn says_when_the_output_came() {
+        let begun = Instant::now();
+        let print = |script: &str| run_watched("sh", Command::new("sh").args(["-c", script]), Input::Bytes(b""), LIMIT);
+        let printed = print("echo one; sleep 0.01; echo two").unwrap();
+        assert_eq!(printed.bytes, b"one\ntwo\n");
+        let first = printed.first.unwrap();
+        assert!(begun < first && first < printed.end, "{printed:?}");
+        assert_eq!(print(":").unwrap().first, None);
     }
 
     #[test]

@@ -69,6 +69,16 @@ impl Release {
         command
     }
 
+    /// `java` for one of Kafka's command-line tools, with the heap and the collector that Kafka's own scripts give it.
+    pub(crate) fn script_command(&self, tool: &str) -> Command {
+        let mut command = self.jdk.command("java");
+        command.args(["-Xmx256M", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]);
+        command.args(["-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"]);
+        command.args(["-Djava.awt.headless=true", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp"]);
+        command.arg(self.folder.join("*")).arg(main_class(tool, self.version));
+        command
+    }
+
     /// `java` for one of Kafka's command-line tools, with standard input free for data.
     pub(crate) fn tool_command(&self, tool: &str, arguments: &[impl AsRef<str>]) -> Command {
         let mut command = self.java();
