@@ -3,7 +3,6 @@
 //! Sans-IO.
 
 use std::future::Future;
-use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -28,7 +27,6 @@ use crate::lock::lock;
 #[must_use = "whether the message was written is known only to who awaits this"]
 pub struct Delivery {
     result: Arc<BatchResult>,
-    index: u32,
     place: Place,
 }
 
@@ -44,7 +42,7 @@ pub struct Written {
 
 impl Delivery {
     pub(crate) fn new(result: Arc<BatchResult>, index: u32) -> Self {
-        Self { result, index, place: Place::default() }
+        Self { result, place: Place::new(index) }
     }
 
     /// The partition that the balancer chose.
@@ -58,9 +56,9 @@ impl Future for Delivery {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { result, index, place } = &mut *self;
+        let Self { result, place } = &mut *self;
         let Poll::Ready(outcomes) = result.poll_outcomes(place, cx) else { return Poll::Pending };
-        let outcome = outcomes.of(result.partition, *index);
+        let outcome = outcomes.of(result.partition, place.index());
         if outcome.is_err() {
             result.heard.fetch_add(1, Ordering::Relaxed);
         }
@@ -169,11 +167,11 @@ impl BatchResult {
         if let Some(outcomes) = self.outcomes.get() {
             return Poll::Ready(outcomes);
         }
-        match place.0.and_then(|place| wakers.get_mut(place.get() as usize - 1)) {
+        match place.waker().and_then(|at| wakers.get_mut(at)) {
             Some(waker) => waker.clone_from(cx.waker()),
             None => {
+                place.set_waker(wakers.len());
                 wakers.push(cx.waker().clone());
-                *place = Place(u32::try_from(wakers.len()).ok().and_then(NonZeroU32::new));
             }
         }
         Poll::Pending
@@ -207,9 +205,30 @@ impl Outcomes {
     }
 }
 
-/// Where in the list the waker of a future's last poll is, counted from 1. Half a word: there may be millions of them.
-#[derive(Clone, Copy, Debug, Default)]
-struct Place(Option<NonZeroU32>);
+/// A message's index in its batch, in the lower half; in the upper one, where in the list the waker of its future's last
+/// poll is, counted from 1. One word: there may be millions of them, and two halves that are written one by one and then
+/// read together, as a [`Delivery`] is whenever it is moved, would make the processor wait each time.
+#[derive(Clone, Copy, Debug)]
+struct Place(u64);
+
+impl Place {
+    fn new(index: u32) -> Self {
+        Self(index.into())
+    }
+
+    fn index(self) -> u32 {
+        self.0 as u32
+    }
+
+    fn waker(self) -> Option<usize> {
+        ((self.0 >> u32::BITS) as usize).checked_sub(1)
+    }
+
+    fn set_waker(&mut self, at: usize) {
+        let counted = u32::try_from(at + 1).unwrap_or_default();
+        self.0 = u64::from(counted) << u32::BITS | u64::from(self.index());
+    }
+}
 
 /// A future of a whole batch: done when the batch is settled; fails with its first error.
 #[derive(Debug)]
@@ -220,7 +239,7 @@ pub(crate) struct Settling {
 
 impl Settling {
     pub(crate) fn new(result: Arc<BatchResult>) -> Self {
-        Self { result, place: Place::default() }
+        Self { result, place: Place::new(0) }
     }
 }
 
@@ -268,6 +287,12 @@ mod tests {
     #[test]
     fn a_delivery_takes_two_words() {
         assert!(size_of::<Delivery>() <= 16);
+        let mut place = Place::new(u32::MAX);
+        assert_eq!((place.index(), place.waker()), (u32::MAX, None));
+        for at in [0, 1, u32::MAX as usize - 1] {
+            place.set_waker(at);
+            assert_eq!((place.index(), place.waker()), (u32::MAX, Some(at)));
+        }
     }
 
     #[test]

@@ -266,10 +266,12 @@ impl Open {
                 len + batch.builder.appended_len(timestamp, key, value, headers(message)) <= limits.bytes
             }
         };
-        let closed = self.current.take_if(|batch| !fits(batch));
-        let filled = closed.is_some();
-        self.full.extend(closed);
-        filled
+        // A batch is large: it is moved only where it has to be.
+        if self.current.as_ref().is_none_or(fits) {
+            return false;
+        }
+        self.full.extend(self.current.take());
+        true
     }
 
     /// Whether to call: unless a note is on its way, where there is something new to take, or to linger.
