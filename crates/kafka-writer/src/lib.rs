@@ -21,6 +21,7 @@ mod accumulator;
 mod balancer;
 mod broker;
 mod buffers;
+mod clock;
 mod completed;
 mod config;
 mod delivery;

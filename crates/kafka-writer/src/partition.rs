@@ -57,6 +57,8 @@ pub(crate) struct OpenBatch {
     /// What the application calls its messages; empty as long as it has no names for them.
     pub(crate) tags: Vec<u64>,
     pub(crate) opened_at: Instant,
+    /// The same in milliseconds since 1970.
+    opened_millis: i64,
     /// What its messages have taken of the writer's buffer, in bytes.
     pub(crate) charged: usize,
 }
@@ -65,12 +67,28 @@ pub(crate) struct OpenBatch {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry<'a> {
     pub(crate) message: &'a Message,
-    /// Milliseconds since 1970.
-    pub(crate) timestamp: i64,
+    pub(crate) timestamp: Timestamp,
     /// What it takes of the writer's buffer, in bytes. Unless it is as large as a batch may be, it takes no more there.
     pub(crate) charge: usize,
     /// What the application calls it.
     pub(crate) tag: Option<u64>,
+}
+
+/// When a message was made, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Timestamp {
+    /// It says so itself.
+    Own(i64),
+    /// Now, or a little later: not before its batch was opened, of which the time is known exactly.
+    About(i64),
+}
+
+/// The time at which a batch is opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    pub(crate) instant: Instant,
+    /// Since 1970.
+    pub(crate) millis: i64,
 }
 
 /// When a batch is full.
@@ -124,7 +142,7 @@ impl Partition {
         entry: Entry<'_>,
         limits: BatchLimits,
         buffers: &Buffers,
-        now: impl FnOnce() -> Instant,
+        now: impl FnOnce() -> Now,
         note: impl FnOnce(),
     ) -> Result<Appended, EncodeError> {
         let mut open = lock(&self.open);
@@ -229,10 +247,11 @@ impl Partition {
         results.extend(open.full.iter().map(|batch| Arc::clone(&batch.result)));
     }
 
-    fn open_batch(&self, buffers: &Buffers, now: Instant) -> OpenBatch {
+    fn open_batch(&self, buffers: &Buffers, now: Now) -> OpenBatch {
         let result = Arc::new(BatchResult::new(self.topic.clone(), self.index));
         self.queued.fetch_add(1, Ordering::Relaxed);
-        OpenBatch { builder: buffers.take(), result, tags: Vec::new(), opened_at: now, charged: 0 }
+        let Now { instant: opened_at, millis: opened_millis } = now;
+        OpenBatch { builder: buffers.take(), result, tags: Vec::new(), opened_at, opened_millis, charged: 0 }
     }
 }
 
@@ -243,7 +262,7 @@ impl OpenBatch {
         let Entry { message, timestamp, charge, tag } = entry;
         let at = self.builder.count();
         let (key, value) = (message.key.as_deref(), message.value.as_deref());
-        self.builder.append(timestamp, key, value, headers(message))?;
+        self.builder.append(self.timestamp(timestamp), key, value, headers(message))?;
         self.charged += charge;
         if tag.is_some() || !self.tags.is_empty() {
             // Those before the first one that has a name have none.
@@ -251,6 +270,13 @@ impl OpenBatch {
             self.tags.push(tag.unwrap_or_default());
         }
         Ok(u32::try_from(at).unwrap_or(u32::MAX))
+    }
+
+    fn timestamp(&self, timestamp: Timestamp) -> i64 {
+        match timestamp {
+            Timestamp::Own(millis) => millis,
+            Timestamp::About(millis) => millis.max(self.opened_millis),
+        }
     }
 }
 
@@ -263,6 +289,7 @@ impl Open {
             // The bound is nearly always enough to know.
             len + charge <= limits.bytes || {
                 let (key, value) = (message.key.as_deref(), message.value.as_deref());
+                let timestamp = batch.timestamp(timestamp);
                 len + batch.builder.appended_len(timestamp, key, value, headers(message)) <= limits.bytes
             }
         };
@@ -314,13 +341,13 @@ mod tests {
 
         /// Where it went, and whether attention was called.
         fn append(&self, len: usize) -> (u32, bool) {
-            let (now, mut noted) = (|| self.start, false);
+            let (now, mut noted) = (|| Now { instant: self.start, millis: 1000 }, false);
             let note = || {
                 assert!(self.partition.open.try_lock().is_err(), "another caller could come between");
                 noted = true;
             };
             let message = message(len);
-            let entry = Entry { message: &message, timestamp: 0, charge: len + 40, tag: None };
+            let entry = Entry { message: &message, timestamp: Timestamp::Own(0), charge: len + 40, tag: None };
             let appended = self.partition.append(entry, self.limits, &self.buffers, now, note);
             (appended.unwrap().index, noted)
         }
@@ -335,6 +362,16 @@ mod tests {
         assert!(bench.partition.look(bench.start, Want::Full).taken.is_none());
         assert_eq!(bench.partition.look(bench.start, Want::Due(Duration::ZERO)).taken.unwrap().builder.count(), 1);
         assert!(bench.partition.release(Sequence::default()));
+    }
+
+    #[test]
+    fn no_message_is_older_than_its_batch_unless_it_says_so() {
+        let bench = Bench::new(10, 1000);
+        bench.append(1);
+        let mut open = lock(&bench.partition.open);
+        let batch = open.current.as_mut().unwrap();
+        let timestamps = [Timestamp::About(990), Timestamp::About(1004), Timestamp::Own(7)];
+        assert_eq!(timestamps.map(|timestamp| batch.timestamp(timestamp)), [1000, 1004, 7]);
     }
 
     #[test]

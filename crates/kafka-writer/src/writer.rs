@@ -16,16 +16,20 @@ use tokio::sync::{TryAcquireError, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use crate::buffers::Buffers;
+use crate::clock::{millis, recent_millis};
 use crate::config::{TopicAutoCreation, WriterConfig};
 use crate::delivery::{Delivery, Settling, Written};
 use crate::error::{Error, ErrorKind, FlushErrors, Result, SendError, WriteErrors};
-use crate::partition::{BatchLimits, Entry, Partition, headers};
+use crate::partition::{BatchLimits, Entry, Now, Partition, Timestamp, headers};
 use crate::sender::{Command, Sender};
 use crate::shared::Shared;
 use crate::stats::WriterStats;
 use crate::topics::{Topic, Topics};
 
 /// Writes messages to the topics of a cluster.
+///
+/// A message without a timestamp gets the time of writing: exactly, where it is the first of its batch, and else, on Linux,
+/// in ticks of the kernel's clock, of 1 to 10 ms.
 ///
 /// It is a handle: clones share its queue, its buffer and its task. Messages of one caller reach each partition in the
 /// order in which they were sent, whatever is retried. When the last handle is dropped, what is queued is still written
@@ -506,8 +510,10 @@ impl Inner {
     #[inline]
     fn append(&self, partition: &Arc<Partition>, message: &Message, tag: Option<u64>, charge: u32) -> Result<Delivery> {
         let charge = charge as usize;
-        let entry = Entry { message, timestamp: timestamp(message), charge, tag };
-        let now = || Instant::now().into_std();
+        let timestamp =
+            message.timestamp.map_or_else(|| Timestamp::About(recent_millis()), |own| Timestamp::Own(millis(own)));
+        let entry = Entry { message, timestamp, charge, tag };
+        let now = || Now { instant: Instant::now().into_std(), millis: millis(SystemTime::now()) };
         let mut is_refused = false;
         let note = || is_refused = !self.shared.note(partition);
         match partition.append(entry, self.limits, &self.shared.buffers, now, note) {
@@ -525,19 +531,6 @@ impl Inner {
     }
 }
 
-/// Milliseconds since 1970, of the message or of now.
-fn timestamp(message: &Message) -> i64 {
-    let time = message.timestamp.unwrap_or_else(SystemTime::now);
-    let millis = |duration: Duration| {
-        let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-        seconds.saturating_mul(1000).saturating_add(duration.subsec_millis().into())
-    };
-    match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) => millis(since),
-        Err(before) => -millis(before.duration()),
-    }
-}
-
 /// The most bytes that the message can take in a batch.
 fn longest(message: &Message) -> usize {
     let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
@@ -551,7 +544,8 @@ fn longest(message: &Message) -> usize {
 fn size_alone(message: &Message) -> usize {
     let empty = BatchBuilder::new(BatchOptions::default());
     let (key, value) = (message.key.as_deref(), message.value.as_deref());
-    empty.len().saturating_add(empty.appended_len(timestamp(message), key, value, headers(message)))
+    // The first timestamp of a batch takes always as many bytes.
+    empty.len().saturating_add(empty.appended_len(0, key, value, headers(message)))
 }
 
 const MAX_VARINT: usize = 5;

@@ -72,7 +72,7 @@ pub(super) enum Stage {
 
 impl Batch {
     pub(super) fn new(id: u64, closed_at: Instant, open: OpenBatch) -> Self {
-        let OpenBatch { builder, result, tags, opened_at, charged } = open;
+        let OpenBatch { builder, result, tags, opened_at, charged, .. } = open;
         result.tag(tags);
         let messages = u32::try_from(builder.count()).unwrap_or(u32::MAX);
         Self {

@@ -17,7 +17,7 @@ use kafka_protocol::{ErrorCode, Uuid};
 use super::*;
 use crate::buffers::Buffers;
 use crate::error::Fate;
-use crate::partition::{BatchLimits, Entry};
+use crate::partition::{BatchLimits, Entry, Now, Timestamp};
 use crate::produce;
 use crate::seal::split;
 
@@ -87,10 +87,11 @@ impl World {
         let message = Message { value: Some(value.into()), ..Message::default() };
         let (now, charge) = (self.now, len + 50);
         let target = &self.partitions[partition];
-        let entry = Entry { message: &message, timestamp: 0, charge, tag: None };
+        let entry = Entry { message: &message, timestamp: Timestamp::Own(0), charge, tag: None };
         let mut attention = false;
         let note = || attention = true;
-        let appended = target.append(entry, self.limits, &self.buffers, || now, note).unwrap();
+        let appended =
+            target.append(entry, self.limits, &self.buffers, || Now { instant: now, millis: 0 }, note).unwrap();
         self.charged += charge;
         (Sent { number, result: appended.result, index: appended.index }, attention)
     }

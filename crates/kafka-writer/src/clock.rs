@@ -1,0 +1,46 @@
+//! The time of writing: exact, or cheap.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since 1970.
+pub(crate) fn millis(time: SystemTime) -> i64 {
+    let millis = |duration: Duration| {
+        let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        seconds.saturating_mul(1000).saturating_add(duration.subsec_millis().into())
+    };
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => millis(since),
+        Err(before) => -millis(before.duration()),
+    }
+}
+
+/// Milliseconds since 1970, at most a tick of the kernel behind, which is 1 to 10 ms. To read the exact time takes as long
+/// as everything else that happens to a small message at its append.
+#[cfg(target_os = "linux")]
+pub(crate) fn recent_millis() -> i64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    time.tv_sec.saturating_mul(1000).saturating_add(time.tv_nsec / 1_000_000)
+}
+
+/// Milliseconds since 1970.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn recent_millis() -> i64 {
+    millis(SystemTime::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recent_time_is_hardly_behind() {
+        let before = millis(SystemTime::now());
+        let recent = recent_millis();
+        assert!((before - 1000..=millis(SystemTime::now())).contains(&recent), "{recent} is not about {before}");
+    }
+
+    #[test]
+    fn there_was_time_before_1970() {
+        assert_eq!(millis(UNIX_EPOCH - Duration::from_millis(1500)), -1500);
+    }
+}
