@@ -137,6 +137,7 @@ impl Topic {
     ///
     /// # Errors
     /// [`UnknownPartition`](ErrorKind::UnknownPartition) where that is none of the topic's.
+    #[inline(always)]
     pub(crate) fn with_choice<T>(
         &self,
         message: &Message,
