@@ -14,8 +14,8 @@ pub(crate) fn millis(time: SystemTime) -> i64 {
     }
 }
 
-/// Milliseconds since 1970, at most a tick of the kernel behind, which is 1 to 10 ms. To read the exact time takes as long
-/// as everything else that happens to a small message at its append.
+/// Milliseconds since 1970, at most a tick of the kernel behind, which is 1 to 10 ms. To read the exact time would take
+/// a sixth of a send.
 #[cfg(target_os = "linux")]
 pub(crate) fn recent_millis() -> i64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);

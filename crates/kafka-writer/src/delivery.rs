@@ -205,9 +205,9 @@ impl Outcomes {
     }
 }
 
-/// A message's index in its batch, in the lower half; in the upper one, where in the list the waker of its future's last
-/// poll is, counted from 1. One word: there may be millions of them, and two halves that are written one by one and then
-/// read together, as a [`Delivery`] is whenever it is moved, would make the processor wait each time.
+/// A message's index in its batch, in the lower half; in the upper one, where in the list the waker of its future's
+/// last poll is, counted from 1. One word: there may be millions of them, and two halves that are written one by one and
+/// then read together, as a [`Delivery`] is whenever it is moved, would make the processor wait each time.
 #[derive(Clone, Copy, Debug)]
 struct Place(u64);
 

@@ -28,8 +28,8 @@ use crate::topics::{Topic, Topics};
 
 /// Writes messages to the topics of a cluster.
 ///
-/// A message without a timestamp gets the time of writing: exactly, where it is the first of its batch, and else, on Linux,
-/// in ticks of the kernel's clock, of 1 to 10 ms.
+/// A message without a timestamp gets the time of writing: exactly, where it is the first of its batch; else, on Linux,
+/// that of the kernel's last tick, which is 1 to 10 ms, but not one before its batch was opened.
 ///
 /// It is a handle: clones share its queue, its buffer and its task. Messages of one caller reach each partition in the
 /// order in which they were sent, whatever is retried. When the last handle is dropped, what is queued is still written
@@ -285,13 +285,14 @@ pub struct SendOptions {
     pub tag: Option<u64>,
 }
 
-/// A message that is being sent. It has this shape because the compiler then moves a message once from where it was made
-/// to where it is looked at; as an `async` block, with the options as a field, or with an `enum` of states it is twice or
-/// three times, and each takes a tenth of a send.
+/// A message that is being sent. In this shape the compiler moves a message once from where it is made to where it is
+/// looked at. With the options as a field, or an `enum` of states, it does so twice or three times, and each takes a
+/// tenth of a send.
 struct Sending<'a, O> {
     writer: &'a Writer,
     /// `None` once it is queued, refused or waits.
     message: Option<Message>,
+    /// A function, which takes no place where it is the default.
     options: O,
     /// It has the message.
     waiting: Option<Waiting<'a>>,
