@@ -391,7 +391,9 @@ impl ErrorKind {
             Self::InvalidTransactionState => "add the partition or the group first; end only what is open",
             Self::InvalidTransactionTimeout => "use 1 ms up to transaction.max.timeout.ms, 15 minutes by default",
             Self::LeadersUnknown => "brokers may be down; look again later",
-            Self::MemberFenced => "let go of what it has, and join again with epoch 0",
+            Self::MemberFenced => {
+                "let go of what it has, and join again with epoch 0; if it has an instance id, give each member its own"
+            }
             Self::NotAttempted => "leave out the item that failed, or mend it",
             Self::NotLeader => "look who leads it, and ask there",
             Self::ProducerFenced => "stop it; to take over, ask for the producer id again",

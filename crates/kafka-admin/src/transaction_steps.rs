@@ -205,7 +205,8 @@ impl Admin {
     /// [added](Self::add_offsets_to_transaction), [`MemberFenced`](crate::ErrorKind::MemberFenced),
     /// [`ProducerFenced`](crate::ErrorKind::ProducerFenced), [`UnknownTopic`](crate::ErrorKind::UnknownTopic),
     /// [`NotAuthorized`](crate::ErrorKind::NotAuthorized),
-    /// [`TransactionAbortable`](crate::ErrorKind::TransactionAbortable). For all:
+    /// [`TransactionAbortable`](crate::ErrorKind::TransactionAbortable),
+    /// [`TransactionEnding`](crate::ErrorKind::TransactionEnding). For all:
     /// [`NotOffered`](crate::ErrorKind::NotOffered), [`Connection`](crate::ErrorKind::Connection).
     pub async fn commit_transaction_offsets(
         &self,
@@ -237,6 +238,7 @@ impl Admin {
     /// [`InvalidTransactionState`](crate::ErrorKind::InvalidTransactionState) where nothing is open, or it has ended
     /// otherwise, [`ProducerFenced`](crate::ErrorKind::ProducerFenced),
     /// [`TransactionAbortable`](crate::ErrorKind::TransactionAbortable),
+    /// [`TransactionEnding`](crate::ErrorKind::TransactionEnding),
     /// [`NotAuthorized`](crate::ErrorKind::NotAuthorized), [`NotOffered`](crate::ErrorKind::NotOffered),
     /// [`Connection`](crate::ErrorKind::Connection).
     pub async fn end_transaction(&self, producer: &Producer, end: TransactionEnd) -> Result<Producer> {

@@ -34,7 +34,7 @@ fn range(partition: i32, kind: AcknowledgeType) -> Acknowledgement {
     Acknowledgement { partition: place(partition), first_offset: 3, last_offset: 4, kind }
 }
 
-/// A coordinator that has the second version only if it is `new`, and gives out both partitions.
+/// A coordinator that has the second version only if that is the `newest`, and gives out both partitions.
 fn coordinator(newest: i16) -> Broker {
     Broker::new().on(ApiKey::CONSUMER_GROUP_HEARTBEAT, newest, |version, body| {
         let asked = ConsumerGroupHeartbeatRequest::decode(version, body).unwrap();

@@ -42,7 +42,7 @@ pub struct Message {
     /// Headers, in order; keys may repeat.
     pub headers: Vec<Header>,
     /// When the message was made, or appended where the topic is set to log-append time; milliseconds on the wire.
-    /// `None` when writing is the time of writing; when reading, that the message carries none.
+    /// `None` when writing is the time of writing, which may be a few milliseconds early; when reading, that the message carries none.
     pub timestamp: Option<SystemTime>,
 }
 

@@ -287,6 +287,10 @@ mod tests {
     #[test]
     fn a_delivery_takes_two_words() {
         assert!(size_of::<Delivery>() <= 16);
+    }
+
+    #[test]
+    fn a_place_keeps_index_and_waker_apart() {
         let mut place = Place::new(u32::MAX);
         assert_eq!((place.index(), place.waker()), (u32::MAX, None));
         for at in [0, 1, u32::MAX as usize - 1] {

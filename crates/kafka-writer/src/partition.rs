@@ -341,13 +341,17 @@ mod tests {
 
         /// Where it went, and whether attention was called.
         fn append(&self, len: usize) -> (u32, bool) {
+            self.append_at(Timestamp::Own(0), len)
+        }
+
+        fn append_at(&self, timestamp: Timestamp, len: usize) -> (u32, bool) {
             let (now, mut noted) = (|| Now { instant: self.start, millis: 1000 }, false);
             let note = || {
                 assert!(self.partition.open.try_lock().is_err(), "another caller could come between");
                 noted = true;
             };
             let message = message(len);
-            let entry = Entry { message: &message, timestamp: Timestamp::Own(0), charge: len + 40, tag: None };
+            let entry = Entry { message: &message, timestamp, charge: len + 40, tag: None };
             let appended = self.partition.append(entry, self.limits, &self.buffers, now, note);
             (appended.unwrap().index, noted)
         }
@@ -367,9 +371,10 @@ mod tests {
     #[test]
     fn no_message_is_older_than_its_batch_unless_it_says_so() {
         let bench = Bench::new(10, 1000);
-        bench.append(1);
+        bench.append_at(Timestamp::About(990), 1);
         let mut open = lock(&bench.partition.open);
         let batch = open.current.as_mut().unwrap();
+        assert_eq!(batch.builder.max_timestamp(), 1000, "the first one's is exact");
         let timestamps = [Timestamp::About(990), Timestamp::About(1004), Timestamp::Own(7)];
         assert_eq!(timestamps.map(|timestamp| batch.timestamp(timestamp)), [1000, 1004, 7]);
     }

@@ -29,7 +29,8 @@ use crate::topics::{Topic, Topics};
 /// Writes messages to the topics of a cluster.
 ///
 /// A message without a timestamp gets the time of writing: exactly, where it is the first of its batch; else, on Linux,
-/// that of the kernel's last tick, which is 1 to 10 ms, but not one before its batch was opened.
+/// that of the kernel's last tick, up to 10 ms ago, but never earlier than its batch was opened. Who searches by the
+/// time before a call of `send` has to set timestamps.
 ///
 /// It is a handle: clones share its queue, its buffer and its task. Messages of one caller reach each partition in the
 /// order in which they were sent, whatever is retried. When the last handle is dropped, what is queued is still written

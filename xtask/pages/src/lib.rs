@@ -4,6 +4,8 @@
 //! README.md, docs/*.md, crates/*/README.md ──► a module each ──► rustdoc's tests
 //! ```
 //!
+//! The pages of kafka-admin and kafka-embedded are in those crates' own documentation, and tests there.
+//!
 //! They are there for these tests only: their links are those of files, which rustdoc does not follow.
 //!
 //! It never has code of its own. What else the pages say is checked in `tests/`: that links lead somewhere, and that the
@@ -48,6 +50,10 @@ mod kafka_cli_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../crates/kafka-conn/README.md")]
 mod kafka_conn_page {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../crates/kafka-protocol/README.md")]
+mod kafka_protocol_page {}
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../crates/kafka-reader/README.md")]

@@ -1,6 +1,5 @@
 //! The command `kafka`, as a person at a shell uses it.
 
-use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -114,7 +113,7 @@ async fn finish(target: &Target, arguments: &[&str], input: &[u8]) -> Result<Out
 }
 
 pub(super) fn start(target: &Target, arguments: &[&str]) -> Result<Child, Failure> {
-    let mut command = Command::new(program()?);
+    let mut command = command()?;
     command.args(arguments).args(["--brokers", target.bootstrap()]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     Ok(command.spawn()?)
@@ -122,12 +121,19 @@ pub(super) fn start(target: &Target, arguments: &[&str]) -> Result<Child, Failur
 
 /// What becomes of a command whose login is in its arguments, but for the password.
 pub(super) async fn finish_with_password(arguments: &[&str], password: &str) -> Result<Output, Failure> {
-    let mut command = Command::new(program()?);
+    let mut command = command()?;
     command.args(arguments).env("KAFKA_SASL_PASSWORD", password).stdin(Stdio::null()).kill_on_drop(true);
     Ok(tokio::time::timeout(LIMIT, command.output()).await??)
 }
 
-/// The binary that was built beside this one.
-fn program() -> Result<PathBuf, Failure> {
-    Ok(std::env::current_exe()?.with_file_name("kafka"))
+/// The binary that was built beside this one, in an environment that does not depend on who runs the tests.
+fn command() -> Result<Command, Failure> {
+    let mut command = Command::new(std::env::current_exe()?.with_file_name("kafka"));
+    let variables = std::env::vars_os().map(|(name, _)| name);
+    for name in variables.filter(|name| name.to_str().is_some_and(|name| name.starts_with("KAFKA_"))) {
+        command.env_remove(name);
+    }
+    // A folder without a profile file.
+    command.env("XDG_CONFIG_HOME", std::env::temp_dir().join("no-profile-of-kafka"));
+    Ok(command)
 }

@@ -83,7 +83,7 @@ impl Profile {
                 .span()
                 .map_or(1, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1),
             message: match error.span() {
-                Some(span) if !begins_a_profile(&text[..span.start]) => NAMELESS.to_owned(),
+                Some(span) if !begins_a_profile(text.get(..span.start).unwrap_or(text)) => NAMELESS.to_owned(),
                 _ => error.message().to_owned(),
             },
         };

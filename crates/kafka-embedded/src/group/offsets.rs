@@ -38,7 +38,7 @@ impl Offsets {
         room: usize,
     ) -> bool {
         let free = max.saturating_sub(self.committed.len());
-        put(&mut self.committed, &mut self.bytes, (topic.clone(), partition), committed, (free, room))
+        put(&mut self.committed, &mut self.bytes, (topic.clone(), partition), committed, free, room)
     }
 
     /// Keeps an offset until a producer's transaction ends; whether there was room, as for [`commit`](Self::commit).
@@ -54,7 +54,7 @@ impl Offsets {
         let count = self.committed.len() + self.held.values().map(BTreeMap::len).sum::<usize>();
         let free = max.saturating_sub(count);
         let held = self.held.entry(producer_id).or_default();
-        put(held, &mut self.bytes, (topic.clone(), partition), committed, (free, room))
+        put(held, &mut self.bytes, (topic.clone(), partition), committed, free, room)
     }
 
     /// Whether an open transaction is to commit an offset of a partition.
@@ -121,7 +121,8 @@ fn put(
     bytes: &mut usize,
     key: (SmolStr, i32),
     committed: Committed,
-    (free, room): (usize, usize),
+    free: usize,
+    room: usize,
 ) -> bool {
     let (old, new) = (places.get(&key).map(|old| size(&key.0, old)), size(&key.0, &committed));
     let fits = (old.is_some() || free > 0) && new <= old.unwrap_or(0).saturating_add(room);

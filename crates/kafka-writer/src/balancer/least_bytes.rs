@@ -118,6 +118,24 @@ mod tests {
         let unsorted: &[i32] = &[7, 2, 4];
         assert_eq!(trace(&[(0, 4, unsorted); 6]), [2, 4, 7, 2, 4, 7]);
         assert_eq!(trace(&[(0, 0, three); 3]), [0, 0, 0], "headers weigh nothing");
+        let other: &[i32] = &[2, 3];
+        assert_eq!(trace(&[(0, 9, two), (0, 9, other), (0, 9, other)]), [0, 2, 3], "others");
+    }
+
+    #[test]
+    fn the_choice_is_the_least_of_those_that_are_led() {
+        let (balancer, mut random) = (LeastBytes::default(), fastrand::Rng::with_seed(1));
+        let all: Vec<i32> = (0..7).collect();
+        let mut bytes = [0; 7];
+        for _ in 0..2000 {
+            let some: Vec<_> = all.iter().copied().filter(|_| random.bool()).collect();
+            let led = if some.is_empty() || random.bool() { &all } else { &some };
+            let len = random.usize(..50);
+            let chosen = balancer.choose(&message(0, len), &Candidates::new(&all, led, &|_| 0));
+            let least = led.iter().copied().min_by_key(|partition| (bytes[*partition as usize], *partition));
+            assert_eq!(Some(chosen), least);
+            bytes[chosen as usize] += len;
+        }
     }
 
     #[test]

@@ -160,6 +160,7 @@ async fn tokens_of_the_command(stage: &Stage) -> Result<(), Failure> {
     check(!refused.status.success() && said.contains("not by a token"), || format!("a token's bearer: {said}"))?;
     let ended = stage.command(&["tokens", "expire", "--yes", id], &owner, "none-secret").await?;
     check(ended.status.success(), || String::from_utf8_lossy(&ended.stderr).into_owned())?;
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while is_listed(&stage.java_as(Some("none"), "tokens.list", json!({})).await?) {
         check(std::time::Instant::now() < deadline, || "Java still sees the token".to_owned())?;
     }
