@@ -6,7 +6,7 @@ use kafka_reader::{Assignor, CooperativeStickyAssignor};
 
 use super::blow::Blow;
 use super::brokers::{Brokers, SPREAD};
-use crate::suite::{Account, Failure, Group, Scenario, Target, scenario};
+use crate::suite::{Account, Failure, Group, Scenario, Target, check, scenario};
 
 pub(super) fn scenarios() -> Vec<(String, Scenario)> {
     vec![scenario("groups::brokers_that_restart_take_nothing_from_a_group", |target| async move {
@@ -16,7 +16,7 @@ pub(super) fn scenarios() -> Vec<(String, Scenario)> {
 }
 
 /// Restarts every broker so many times, the group's coordinators among them. Each partition has exactly one owner after
-/// each restart; nothing is skipped or read again, and no commit goes back.
+/// each restart, in the generation that was there before; nothing is skipped or read again, and no commit goes back.
 pub(crate) async fn rolling_restart(
     target: &Target,
     assignor: Arc<dyn Assignor>,
@@ -28,6 +28,7 @@ pub(crate) async fn rolling_restart(
     group.join()?;
     group.foreign_joins()?;
     group.settle().await?;
+    let generation = group.generation().await?;
     for _ in 0..times {
         for broker in 1..=3 {
             brokers.strike(broker, Blow::Terminate).await?;
@@ -39,6 +40,8 @@ pub(crate) async fn rolling_restart(
             settled.map_err(|failure| format!("broker {broker} has restarted: {failure}"))?;
         }
     }
+    let now = group.generation().await?;
+    check(now == generation, || format!("generation {generation} has become {now}: somebody joined anew"))?;
     group.finish().await
 }
 

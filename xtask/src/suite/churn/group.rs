@@ -158,6 +158,11 @@ impl Group {
         Ok(Account { messages, read_again, commits: trail.commits, strays, steps_back })
     }
 
+    /// The newest generation that the coordinator wrote down.
+    pub(crate) async fn generation(&self) -> Result<i32, Failure> {
+        Ok(self.trail().await?.generation)
+    }
+
     /// What the coordinator wrote down.
     async fn trail(&self) -> Result<Trail, Failure> {
         let config = ReaderConfig { topic: trail::TOPIC.into(), ..ReaderConfig::default() };

@@ -23,7 +23,7 @@ use kafka_protocol::{DecodeError, Limits, Message};
 pub(super) struct Trail {
     group: String,
     rules: Rules,
-    generation: i32,
+    pub(super) generation: i32,
     /// The client that has a partition in this generation.
     owners: BTreeMap<i32, String>,
     /// What a commit of a partition must not be below.
