@@ -186,8 +186,33 @@ async fn moves_are_shown_before_they_begin() {
     let error = fails(&cluster, &line, 2);
     assert!(error.starts_with("empty-0: from ") && error.contains("--yes"), "{error}");
     assert_eq!(kafka_at(&cluster, &format!("{line} --yes")).stderr, "moving empty-0\n");
+    let one = kafka_at(&cluster, "reassign start orders --to 1,2 --yes").stderr;
+    assert_eq!(one.matches("moving orders-").count(), 1, "the other one stays: {one}");
     let error = fails(&cluster, &format!("reassign start empty:5 missing --to {to} --dry-run"), 1);
     assert!(error.contains("empty-5") && error.contains("missing"), "{error}");
+}
+
+/// While a partition moves, brokers report the replicas that come and those that go.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_under_way_is_no_place_to_stay() {
+    let cluster = cluster().await;
+    let from = json(&works(&cluster, "topics describe empty -O json"))[0]["replicas"][0].clone();
+    let to = if from == 1 { 2 } else { 1 };
+    cluster.set_lagging(to, true);
+    works(&cluster, &format!("reassign start empty --to {to} --yes"));
+    let replicas = |cluster: &Cluster| json(&works(cluster, "topics describe empty -O json"))[0]["replicas"].clone();
+    assert_eq!(replicas(&cluster), serde_json::json!([to, from]));
+
+    let both = format!("reassign start empty --to {to},{from}");
+    let expected = format!(
+        "empty-0: from {from} to {to},{from} (adds {to}, removes none); ends the move to {to}\nwould move 1 partition\n"
+    );
+    assert_eq!(kafka_at(&cluster, &format!("{both} --dry-run")).stderr, expected);
+    assert_eq!(kafka_at(&cluster, &format!("{both} --yes")).stderr, "moving empty-0\n");
+    cluster.set_lagging(to, false);
+    assert_eq!(replicas(&cluster), serde_json::json!([to, from]), "{from} keeps its replica");
+    let done = kafka_at(&cluster, &format!("{both} --yes"));
+    assert_eq!((done.status, done.stderr.as_str()), (Some(0), "nothing is to be moved\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

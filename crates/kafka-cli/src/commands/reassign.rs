@@ -80,7 +80,7 @@ async fn start(arguments: StartArguments) -> Result<Outcome> {
         admin.plan_reassignment(&targets.collect()).await
     };
     let plan = plans::plan(&partitions, &mut outcome, make, |plan, more| plan.moves.extend(more.moves)).await?;
-    let moving = plan.moves.values().filter(|planned| planned.to.as_ref() != Some(&planned.from)).count();
+    let moving = plan.moves.values().filter(|planned| !planned.stays()).count();
     if moving == 0 {
         if outcome == Outcome::Complete {
             report::line(format_args!("nothing is to be moved"));
