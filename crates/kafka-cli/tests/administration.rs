@@ -108,6 +108,8 @@ async fn nothing_is_deleted_without_a_word() {
 
     works(&cluster, "topics trim orders:0 --before -2 --yes");
     assert_eq!((cluster.offsets("orders", 0), cluster.offsets("orders", 1)), (Some((3, 5)), Some((0, 5))));
+    let trimmed = kafka_at(&cluster, "topics trim orders --before 2 --yes").stderr;
+    assert_eq!(trimmed, "trimmed orders-1\n", "of orders-0, nothing was to go");
     works(&cluster, "topics trim orders --before end --yes");
     assert_eq!((cluster.offsets("orders", 0), cluster.offsets("orders", 1)), (Some((5, 5)), Some((5, 5))));
     let error = fails(&cluster, "topics delete missing orders --yes", 1);

@@ -65,7 +65,7 @@ impl Admin {
     }
 
     /// Deletes the records of a plan (DeleteRecords). The outcomes are the offsets where the partitions begin now, by
-    /// partition.
+    /// partition; partitions of which nothing goes are not asked for, and have none.
     ///
     /// # Errors
     /// As [`delete_records`](Self::delete_records).
@@ -73,10 +73,13 @@ impl Admin {
         &self,
         plan: &RecordDeletionPlan,
     ) -> Result<Vec<Outcome<i64, TopicPartition>>> {
-        let before = |(partition, deletion): (&TopicPartition, &RecordDeletion)| {
-            (partition.clone(), DeleteBefore::Offset(deletion.before))
-        };
-        self.delete_records(&plan.partitions.iter().map(before).collect()).await
+        let shrinking = plan.partitions.iter().filter(|(_, deletion)| deletion.count() > 0);
+        let before: BTreeMap<_, _> =
+            shrinking.map(|(partition, deletion)| (partition.clone(), DeleteBefore::Offset(deletion.before))).collect();
+        if before.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.delete_records(&before).await
     }
 }
 
