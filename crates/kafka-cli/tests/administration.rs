@@ -3,7 +3,8 @@
 mod common;
 
 use common::{Run, kafka, run};
-use kafka_embedded::Cluster;
+use kafka_embedded::{Cluster, Fault};
+use kafka_protocol::{ApiKey, ErrorCode};
 
 async fn cluster() -> Cluster {
     Cluster::builder().brokers(2).topic("orders", 2, 2).topic("empty", 1, 1).start().await.unwrap()
@@ -192,6 +193,27 @@ async fn moves_are_shown_before_they_begin() {
     assert_eq!(one.matches("moving orders-").count(), 1, "the other one stays: {one}");
     let error = fails(&cluster, &format!("reassign start empty:5 missing --to {to} --dry-run"), 1);
     assert!(error.contains("empty-5") && error.contains("missing"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_planned_hides_nothing_else() {
+    let cluster = Cluster::builder().brokers(2).topic("orders", 2, 1).start().await.unwrap();
+    produce(&cluster, 4);
+    works(&cluster, "groups reset-offsets g orders --to 1 --execute --yes");
+    let (away, _) = cluster.leader("orders", 1).unwrap();
+    cluster.inject(Fault::cut(ApiKey::LIST_OFFSETS).broker(away).always());
+    let half = fails(&cluster, "topics trim orders:0 orders:1 --before 1 --dry-run --timeout 2s", 1);
+    assert!(half.contains("error: partition orders-1: "), "{half}");
+    let plan = "orders-0: delete 0 to 0 (1 of 2)\nwould delete up to 1 message of 1 partition\n";
+    assert!(half.ends_with(plan) && half.matches("error: ").count() == 1, "{half}");
+
+    let half = fails(&cluster, "groups delete missing g --dry-run", 1);
+    assert!(half.matches("error: ").count() == 1 && half.contains("delete group \"g\""), "{half}");
+    cluster.inject(Fault::error(ApiKey::LIST_GROUPS, ErrorCode::CLUSTER_AUTHORIZATION_FAILED).always());
+    cluster.clear_requests();
+    let error = fails(&cluster, "groups delete g h i --dry-run", 1);
+    assert_eq!(error.matches("error: ").count(), 1, "it is of all groups: {error}");
+    assert_eq!(cluster.count(ApiKey::LIST_GROUPS), 2, "each broker is asked once");
 }
 
 /// While a partition moves, brokers report the replicas that come and those that go.

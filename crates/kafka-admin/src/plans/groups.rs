@@ -36,22 +36,28 @@ impl Admin {
     ///
     /// # Errors
     /// The first error of a group: [`GroupNotFound`](ErrorKind::GroupNotFound), or that of the broker that could have
-    /// listed it; as [`list_group_offsets`](Self::list_group_offsets).
+    /// listed it; as [`list_group_offsets`](Self::list_group_offsets). For all: as [`list_groups`](Self::list_groups),
+    /// and that of a broker where none listed any.
     pub async fn plan_group_deletion(&self, ids: &[&str]) -> Result<GroupDeletionPlan> {
         let list = self.list_groups(&GroupFilter::default()).await?;
+        if let (true, Some(error)) = (list.groups.is_empty(), list.missing.first()) {
+            return Err(error.clone());
+        }
         let mut groups = BTreeMap::new();
         for id in ids.iter().copied() {
+            let about = |error: Error| error.about(Resource::Group(id.into()));
+            let named = |error: Error| if error.context().resource.is_none() { about(error) } else { error };
             let listed = list.groups.iter().find(|group| group.id == id).ok_or_else(|| {
                 let missing = list.missing.first().cloned();
-                missing.unwrap_or_else(|| Error::new(ErrorKind::GroupNotFound).about(Resource::Group(id.into())))
+                about(missing.unwrap_or_else(|| Error::new(ErrorKind::GroupNotFound)))
             })?;
-            let offsets = if listed.kind == "share" {
-                self.share_offsets_of(id).await?
-            } else {
-                let committed = self.list_group_offsets(id, None).await?.into_iter();
-                committed.filter_map(|(partition, commit)| Some((partition, commit?.offset))).collect()
+            let offsets =
+                if listed.kind == "share" { self.share_offsets_of(id).await } else { self.offsets_of(id).await };
+            let deletion = GroupDeletion {
+                kind: listed.kind.clone(),
+                state: listed.state.clone(),
+                offsets: offsets.map_err(named)?,
             };
-            let deletion = GroupDeletion { kind: listed.kind.clone(), state: listed.state.clone(), offsets };
             groups.insert(SmolStr::new(id), deletion);
         }
         Ok(GroupDeletionPlan { groups })
@@ -63,6 +69,11 @@ impl Admin {
     /// As [`delete_groups`](Self::delete_groups).
     pub async fn apply_group_deletion_plan(&self, plan: &GroupDeletionPlan) -> Result<Vec<Outcome<()>>> {
         self.delete_groups(&plan.groups.keys().map(SmolStr::as_str).collect::<Vec<_>>()).await
+    }
+
+    async fn offsets_of(&self, id: &str) -> Result<BTreeMap<TopicPartition, i64>> {
+        let committed = self.list_group_offsets(id, None).await?.into_iter();
+        Ok(committed.filter_map(|(partition, commit)| Some((partition, commit?.offset))).collect())
     }
 
     async fn share_offsets_of(&self, id: &str) -> Result<BTreeMap<TopicPartition, i64>> {

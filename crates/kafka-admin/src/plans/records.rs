@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use futures_util::future::try_join;
 use kafka_conn::IsolationLevel;
 use kafka_protocol::ErrorCode;
 
 use super::lines;
 use crate::admin::Admin;
 use crate::error::{Error, ErrorKind, Result};
-use crate::offsets::OffsetSpec;
+use crate::offsets::{ListedOffset, OffsetSpec};
 use crate::outcome::Outcome;
 use crate::records::DeleteBefore;
 use crate::resource::{Resource, TopicPartition};
@@ -51,13 +52,17 @@ impl Admin {
         before: &BTreeMap<TopicPartition, DeleteBefore>,
     ) -> Result<RecordDeletionPlan> {
         let places = |place| before.keys().map(|partition| (partition.clone(), place)).collect::<Vec<_>>();
-        let starts = self.list_offsets(&places(OffsetSpec::Earliest), IsolationLevel::ReadUncommitted).await?;
-        let ends = self.list_offsets(&places(OffsetSpec::Latest), IsolationLevel::ReadUncommitted).await?;
+        let (earliest, latest) = (places(OffsetSpec::Earliest), places(OffsetSpec::Latest));
+        let (starts, ends) = try_join(
+            self.list_offsets(&earliest, IsolationLevel::ReadUncommitted),
+            self.list_offsets(&latest, IsolationLevel::ReadUncommitted),
+        )
+        .await?;
         let mut partitions = BTreeMap::new();
         for (((partition, before), start), end) in before.iter().zip(starts).zip(ends) {
-            let known = |offset: Option<i64>| offset.ok_or_else(|| Error::new(ErrorKind::NoAnswer));
-            let deletion = known(start.result?.offset)
-                .and_then(|start| planned(*before, start, known(end.result?.offset)?))
+            let known = |listed: Result<ListedOffset>| listed?.offset.ok_or_else(|| Error::new(ErrorKind::NoAnswer));
+            let deletion = known(start.result)
+                .and_then(|start| planned(*before, start, known(end.result)?))
                 .map_err(|error| error.about(Resource::Partition(partition.clone())))?;
             partitions.insert(partition.clone(), deletion);
         }

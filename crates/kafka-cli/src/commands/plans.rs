@@ -1,8 +1,10 @@
 //! Plans for what cannot be undone: made for all that is named, or for as much of it as can be.
 
+use std::pin::pin;
 use std::slice;
 
-use kafka_admin::ErrorKind;
+use futures_util::{StreamExt, stream};
+use kafka_admin::Resource;
 
 use crate::error::Result;
 use crate::exit::Outcome;
@@ -18,15 +20,17 @@ pub(super) async fn plan<I, P: Default>(
 ) -> Result<P> {
     match make(items).await {
         Ok(plan) => return Ok(plan),
-        Err(error) if is_of_all(&error) => return Err(error.into()),
-        // It names one item, and says nothing about the others.
+        Err(error) if !is_of_one(&error) => return Err(error.into()),
+        // It says nothing about the others.
         Err(_) => {}
     }
     let mut whole = P::default();
-    for item in items {
-        match make(slice::from_ref(item)).await {
+    // Several at once: what cannot be reached takes as long as the timeout.
+    let mut plans = pin!(stream::iter(items).map(|item| make(slice::from_ref(item))).buffered(AT_ONCE));
+    while let Some(made) = plans.next().await {
+        match made {
             Ok(plan) => join(&mut whole, plan),
-            Err(error) if is_of_all(&error) => return Err(error.into()),
+            Err(error) if !is_of_one(&error) => return Err(error.into()),
             Err(error) => {
                 report::error(&error);
                 *outcome = Outcome::Incomplete;
@@ -36,7 +40,10 @@ pub(super) async fn plan<I, P: Default>(
     Ok(whole)
 }
 
-/// Whether other items would fare no better.
-fn is_of_all(error: &kafka_admin::Error) -> bool {
-    *error.kind() == ErrorKind::Connection
+/// Whether the error names an item, whatever happened: others may fare better.
+fn is_of_one(error: &kafka_admin::Error) -> bool {
+    matches!(error.context().resource, Some(Resource::Topic(_) | Resource::Partition(_) | Resource::Group(_)))
 }
+
+/// Plans of single items that are made at the same time.
+const AT_ONCE: usize = 16;
