@@ -63,7 +63,8 @@ impl Admin {
         Ok(GroupDeletionPlan { groups })
     }
 
-    /// Deletes the groups of a plan (DeleteGroups). The outcomes are by id.
+    /// Deletes the groups of a plan, by their ids (DeleteGroups): what they committed since is forgotten, too, and one
+    /// that was made anew under the id goes, if it has no members. The outcomes are by id.
     ///
     /// # Errors
     /// As [`delete_groups`](Self::delete_groups).

@@ -4,8 +4,11 @@
 //!   Admin::plan_…(what is asked) ── looks ──► plan ── printed, agreed to ──► Admin::apply_…_plan(&plan)
 //! ```
 //!
-//! A plan does what it says, and no more: records that came later are kept, a topic that was made anew under the same
-//! name is kept, an access control entry that a filter would match by now is kept.
+//! Applied, a plan keeps what came after it where Kafka lets it: topics go by their ids, so one that was made anew under
+//! the same name is kept; access control entries go one by one, so one that a filter would match by now is kept; records
+//! go up to an offset, so later ones are kept. Kafka knows groups, and the topics of records and of moves, by their names
+//! only: what a group committed since is forgotten with the rest, and where a group or a topic was made anew under the
+//! name, it is that one that is deleted, trimmed or moved.
 
 pub(crate) mod acls;
 pub(crate) mod groups;

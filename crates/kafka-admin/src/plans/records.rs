@@ -69,7 +69,8 @@ impl Admin {
         Ok(RecordDeletionPlan { partitions })
     }
 
-    /// Deletes the records of a plan (DeleteRecords). The outcomes are the offsets where the partitions begin now, by
+    /// Deletes the records of a plan, up to its offsets (DeleteRecords): later ones are kept. It goes by the names of
+    /// topics, also where one was made anew. The outcomes are the offsets where the partitions begin now, by
     /// partition; partitions of which nothing goes are not asked for, and have none.
     ///
     /// # Errors
