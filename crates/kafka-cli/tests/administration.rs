@@ -161,7 +161,8 @@ g      orders          1     2   3
     fails(&cluster, "groups delete-offsets g orders:0", 2);
     works(&cluster, "groups delete-offsets g orders:0 --dry-run");
     assert_eq!(json(&works(&cluster, "groups describe g -O json")).as_array().unwrap().len(), 2);
-    works(&cluster, "groups delete-offsets g orders:0 --yes");
+    let forgotten = kafka_at(&cluster, "groups delete-offsets g orders:0 --yes").stderr;
+    assert_eq!(forgotten, "deleted the offset of orders-0\n", "--yes does not show it first");
     assert_eq!(json(&works(&cluster, "groups describe g -O json"))[0]["partition"], 1);
     works(&cluster, "groups delete-offsets g orders:0 --yes");
 

@@ -123,7 +123,9 @@ pub(crate) async fn run(command: AclsCommand) -> Result<Outcome> {
 /// Removes what the filter finds now, once it was shown; what it would find later stays.
 async fn remove(admin: &Admin, arguments: &RemoveArguments) -> Result<Outcome> {
     let plan = admin.plan_acl_deletion(&[arguments.filter.filter()]).await?;
-    arguments.print.print(&table(&plan.entries)).await?;
+    if !arguments.consent.yes {
+        arguments.print.print(&table(&plan.entries)).await?;
+    }
     if plan.entries.is_empty() {
         report::line(format_args!("nothing is to be removed"));
         return Ok(Outcome::Complete);

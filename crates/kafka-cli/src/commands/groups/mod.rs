@@ -92,7 +92,9 @@ async fn delete_offsets(arguments: DeleteOffsetsArguments) -> Result<Outcome> {
     let mut committed = Vec::new();
     for (partition, offset) in admin.list_group_offsets(group, Some(&named)).await? {
         if let Some(offset) = offset {
-            report::line(format_args!("{partition}: offset {}", offset.offset));
+            if !arguments.consent.yes {
+                report::line(format_args!("{partition}: offset {}", offset.offset));
+            }
             committed.push(partition);
         }
     }
