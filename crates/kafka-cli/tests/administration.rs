@@ -71,7 +71,10 @@ async fn topics_are_altered() {
     let cluster = cluster().await;
     works(&cluster, "topics alter empty --partitions 3 --dry-run");
     assert_eq!(json(&works(&cluster, "topics describe empty -O json")).as_array().unwrap().len(), 1);
-    works(&cluster, "topics alter empty --partitions 3 --config retention.ms=1000");
+    let error = fails(&cluster, "topics alter empty --partitions 3", 2);
+    assert!(error.contains("have 3 partitions for good in 1 topic: empty") && error.contains("--yes"), "{error}");
+    assert_eq!(json(&works(&cluster, "topics describe empty -O json")).as_array().unwrap().len(), 1);
+    works(&cluster, "topics alter empty --partitions 3 --config retention.ms=1000 --yes");
     assert_eq!(json(&works(&cluster, "topics describe empty -O json")).as_array().unwrap().len(), 3);
     let configs = works(&cluster, "configs describe topic:empty");
     assert!(configs.contains("retention.ms") && configs.contains("1000"), "{configs}");
@@ -79,7 +82,7 @@ async fn topics_are_altered() {
     let configs = works(&cluster, "configs describe topic:empty");
     assert!(!configs.contains("retention.ms"), "{configs}");
     assert!(works(&cluster, "configs describe topic:empty --all").contains("retention.ms"));
-    let error = fails(&cluster, "topics alter empty --partitions 1", 1);
+    let error = fails(&cluster, "topics alter empty --partitions 1 --yes", 1);
     assert!(error.contains("empty"), "{error}");
 }
 
@@ -228,6 +231,17 @@ async fn a_move_under_way_is_no_place_to_stay() {
     let replicas = |cluster: &Cluster| json(&works(cluster, "topics describe empty -O json"))[0]["replicas"].clone();
     assert_eq!(replicas(&cluster), serde_json::json!([to, from]));
 
+    let expected = format!("empty-0: stays on {from}; calls off the move to {to}\nwould stop moving 1 partition\n");
+    assert_eq!(kafka_at(&cluster, "reassign cancel empty --dry-run").stderr, expected);
+    let error = fails(&cluster, "reassign cancel empty", 2);
+    assert!(error.starts_with("empty-0: stays on ") && error.contains("--yes"), "{error}");
+    assert_eq!(replicas(&cluster), serde_json::json!([to, from]), "nothing was done");
+    assert_eq!(kafka_at(&cluster, "reassign cancel empty --yes").stderr, "stopped moving empty-0\n");
+    assert_eq!(replicas(&cluster), serde_json::json!([from]));
+    let idle = kafka_at(&cluster, "reassign cancel empty --yes");
+    assert_eq!((idle.status, idle.stderr.as_str()), (Some(0), "nothing is being moved\n"));
+
+    works(&cluster, &format!("reassign start empty --to {to} --yes"));
     let both = format!("reassign start empty --to {to},{from}");
     let expected = format!(
         "empty-0: from {from} to {to},{from} (adds {to}, removes none); ends the move to {to}\nwould move 1 partition\n"

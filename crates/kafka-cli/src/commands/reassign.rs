@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
-use kafka_admin::{Reassignment, TopicPartition};
+use kafka_admin::{Admin, Reassignment, TopicPartition};
 use kafka_conn::BrokerId;
 use serde_json::{Value, json};
 
@@ -56,6 +56,8 @@ pub(crate) struct CancelArguments {
     #[arg(value_name = "TOPIC[:PARTITION,...]", required = true, value_parser = parse_partitions)]
     pub(crate) partitions: Vec<PartitionsSpec>,
     #[command(flatten)]
+    pub(crate) consent: ConsentArguments,
+    #[command(flatten)]
     pub(crate) connect: ConnectArguments,
 }
 
@@ -71,39 +73,48 @@ pub(crate) async fn run(command: ReassignCommand) -> Result<Outcome> {
 }
 
 async fn start(arguments: StartArguments) -> Result<Outcome> {
-    let admin = arguments.connect.admin().await?;
+    let StartArguments { partitions, to, consent, connect } = arguments;
+    let to = to.into_iter().map(BrokerId).collect();
+    carry_out(&connect.admin().await?, &partitions, Some(to), &consent).await
+}
+
+async fn cancel(arguments: CancelArguments) -> Result<Outcome> {
+    let CancelArguments { partitions, consent, connect } = arguments;
+    carry_out(&connect.admin().await?, &partitions, None, &consent).await
+}
+
+/// Moves partitions, or calls off their moves, once it was shown what that changes.
+async fn carry_out(
+    admin: &Admin,
+    named: &[PartitionsSpec],
+    to: Option<Vec<BrokerId>>,
+    consent: &ConsentArguments,
+) -> Result<Outcome> {
+    let (nothing, what, done) = match to {
+        Some(_) => ("nothing is to be moved", "move", "moving"),
+        None => ("nothing is being moved", "stop moving", "stopped moving"),
+    };
     let mut outcome = Outcome::Complete;
-    let partitions = places::partitions(&admin, &arguments.partitions, &mut outcome).await?;
-    let brokers: Vec<_> = arguments.to.iter().copied().map(BrokerId).collect();
+    let partitions = places::partitions(admin, named, &mut outcome).await?;
     let make = async |partitions: &[TopicPartition]| {
-        let targets = partitions.iter().map(|partition| (partition.clone(), Some(brokers.clone())));
+        let targets = partitions.iter().map(|partition| (partition.clone(), to.clone()));
         admin.plan_reassignment(&targets.collect()).await
     };
     let plan = plans::plan(&partitions, &mut outcome, make, |plan, more| plan.moves.extend(more.moves)).await?;
     let moving = plan.moves.values().filter(|planned| !planned.stays()).count();
     if moving == 0 {
         if outcome == Outcome::Complete {
-            report::line(format_args!("nothing is to be moved"));
+            report::line(format_args!("{nothing}"));
         }
         return Ok(outcome);
     }
-    let what = format!("move {}", report::count(moving as u64, "partition"));
-    match arguments.consent.ask_about(&plan, what).await? {
+    match consent.ask_about(&plan, format!("{what} {}", report::count(moving as u64, "partition"))).await? {
         Consent::Given => {}
         Consent::DryRun => return Ok(outcome),
         Consent::Refused => return Ok(Outcome::Incomplete),
     }
     let items = admin.apply_reassignment_plan(&plan).await?;
-    Ok(outcome.and(report::each(&items, |partition| format!("moving {partition}"))))
-}
-
-async fn cancel(arguments: CancelArguments) -> Result<Outcome> {
-    let admin = arguments.connect.admin().await?;
-    let mut outcome = Outcome::Complete;
-    let partitions = places::partitions(&admin, &arguments.partitions, &mut outcome).await?;
-    let targets = partitions.into_iter().map(|partition| (partition, None)).collect();
-    let items = admin.alter_reassignments(&targets).await?;
-    Ok(outcome.and(report::each(&items, |partition| format!("stopped moving {partition}"))))
+    Ok(outcome.and(report::each(&items, |partition| format!("{done} {partition}"))))
 }
 
 fn table(reassignments: &BTreeMap<TopicPartition, Reassignment>) -> Table<5> {
