@@ -108,6 +108,7 @@ pub(super) async fn tokens(stage: Stage) -> Result<(), Failure> {
         check(std::time::Instant::now() < deadline, || "Java never sees the token".to_owned())?;
     }
     let hmac = STANDARD.encode(token.hmac.expose());
+    stage.await_token(&token.id, &hmac).await?;
     let bearer = stage.admin_with_token(&token.id, &hmac).await?;
     let refused = ours::call(&bearer, "tokens.create", &json!({})).await.to_string();
     check(refused.contains("DELEGATION_TOKEN_REQUEST_NOT_ALLOWED"), || format!("a token's bearer: {refused}"))?;
@@ -144,6 +145,7 @@ async fn tokens_of_the_command(stage: &Stage) -> Result<(), Failure> {
     while !is_listed(&stage.java_as(Some("none"), "tokens.list", json!({})).await?) {
         check(std::time::Instant::now() < deadline, || "Java never sees the token".to_owned())?;
     }
+    stage.await_token(id, secret).await?;
     for mechanism in ["scram-sha-256", "scram-sha-512"] {
         let bearer = ["--sasl", mechanism, "--sasl-user", id, "--sasl-delegation-token"];
         let listed = stage.command(&["topics", "list"], &bearer, secret).await?;

@@ -16,6 +16,7 @@ use super::super::{command, security};
 use super::peer::Peer;
 use super::{Failure, Skipped, Target, ours};
 use crate::kafka::{Authorizer, Cluster, Config, Folders, Listener, Mechanism, Quorum, Release, User, Version};
+use crate::suite::check;
 
 const TELEMETRY: &str = include_str!("../../../kafka/TelemetrySink.java");
 
@@ -98,6 +99,21 @@ impl Stage {
     pub(super) async fn admin_as(&self, name: &str) -> Result<Admin, Failure> {
         let sasl = Some(security::mechanism(Mechanism::Plain, &user(name)));
         self.connect("SASL_PLAINTEXT", Dialer { sasl, ..Dialer::default() }).await
+    }
+
+    /// Waits until every broker knows a delegation token: they learn of it one after the other.
+    pub(super) async fn await_token(&self, id: &str, secret: &str) -> Result<(), Failure> {
+        let sasl = Scram::delegation_token(ScramHash::Sha256, id, secret);
+        let dialer = Dialer { sasl: Some(Arc::new(sasl)), ..Dialer::default() };
+        let deadline = Instant::now() + LIMIT;
+        for address in BrokerAddress::parse_list(&addresses(&self.0.cluster, "SASL_PLAINTEXT"))? {
+            while let Err(error) = dialer.dial_address(&address).await {
+                check(error.is_authentication(), || format!("{address}: {error:#}"))?;
+                check(Instant::now() < deadline, || format!("{address} never knows the token"))?;
+                sleep(PAUSE).await;
+            }
+        }
+        Ok(())
     }
 
     /// As whoever owns a delegation token.
