@@ -87,22 +87,28 @@ fn is_in(partitions: &[i32], partition: i32) -> bool {
     at.and_then(|at| partitions.get(at)) == Some(&partition) || partitions.contains(&partition)
 }
 
-/// One at random, each in proportion to how much shorter its queue is than the longest.
+/// One at random, each in proportion to how much shorter its queue is than the longest: among a number of neighbours, at a
+/// place that is random too, so that a topic of thousands of partitions costs no more than one of so many.
 fn pick(partitions: &[i32], queued: &dyn Fn(i32) -> usize) -> i32 {
-    let longest = partitions.iter().map(|partition| queued(*partition)).max().unwrap_or_default();
+    let start = fastrand::usize(..partitions.len().max(1));
+    let (before, after) = partitions.split_at(start);
+    let neighbours = || after.iter().chain(before).take(NEIGHBOURS).copied();
+    let longest = neighbours().map(queued).max().unwrap_or_default();
     let weight = |partition: i32| longest.saturating_sub(queued(partition)).saturating_add(1);
-    let total: usize = partitions.iter().map(|partition| weight(*partition)).fold(0, usize::saturating_add);
+    let total = neighbours().map(weight).fold(0, usize::saturating_add);
     let mut drawn = fastrand::usize(..total.max(1));
-    for partition in partitions {
-        match drawn.checked_sub(weight(*partition)) {
+    for partition in neighbours() {
+        match drawn.checked_sub(weight(partition)) {
             Some(rest) => drawn = rest,
-            None => return *partition,
+            None => return partition,
         }
     }
     // Queues have changed meanwhile.
-    element(partitions, partitions.len().saturating_sub(1))
+    element(partitions, start)
 }
 
+/// Among how many a partition is chosen.
+const NEIGHBOURS: usize = 64;
 /// About what a record takes beside its value.
 const OVERHEAD: usize = 16;
 /// No partition has this index.
@@ -143,6 +149,20 @@ mod tests {
         (0..3000).for_each(|_| counts[pick(&[0, 1, 2], &queued) as usize] += 1);
         // One in 21, and ten each.
         assert!((60..260).contains(&counts[0]) && counts[1] > 1200 && counts[2] > 1200, "{counts:?}");
+    }
+
+    #[test]
+    fn the_choice_costs_the_same_among_thousands_and_leaves_nobody_out() {
+        let partitions: Vec<_> = (0..1000).collect();
+        let asked = std::cell::Cell::new(0);
+        let queued = |_| {
+            asked.set(asked.get() + 1);
+            0
+        };
+        let chosen: std::collections::HashSet<_> = (0..20_000).map(|_| pick(&partitions, &queued)).collect();
+        assert!(asked.get() <= 20_000 * 3 * NEIGHBOURS);
+        // Each is left out once in half a billion times.
+        assert_eq!(chosen.len(), 1000);
     }
 
     #[test]
