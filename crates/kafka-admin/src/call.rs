@@ -27,8 +27,7 @@ impl<'a> Attempts<'a> {
     /// the way, so that its word on what it did not finish comes in time.
     pub(crate) fn timeout_ms(&self) -> i32 {
         let left = self.left();
-        let taken = left.saturating_sub((left / 4).min(MAX_WAY));
-        i32::try_from(taken.as_millis()).unwrap_or(i32::MAX)
+        millis(left.saturating_sub((left / 4).min(MAX_WAY)))
     }
 
     /// Sends a request, in `max_version` at most, and waits for its answer for as long as time is left.

@@ -114,6 +114,11 @@ impl Error {
         self.change(|inner| inner.context.resource = Some(resource))
     }
 
+    /// The same, about this, unless it says already what it is about.
+    pub(crate) fn or_about(self, resource: Resource) -> Self {
+        if self.context().resource.is_some() { self } else { self.about(resource) }
+    }
+
     /// The same, where the code means something else than usual.
     pub(crate) fn of_kind(self, kind: ErrorKind) -> Self {
         self.change(|inner| inner.kind = kind)

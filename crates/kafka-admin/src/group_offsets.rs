@@ -108,10 +108,7 @@ impl Admin {
     ) -> Result<BTreeMap<TopicPartition, Option<CommittedOffset>>> {
         let group = SmolStr::new(group);
         let response = self.client().call(&fetch_request(&group, partitions)).await?;
-        committed(response).map_err(|error| match error.context().resource {
-            None => error.about(Resource::Group(group)),
-            Some(_) => error,
-        })
+        committed(response).map_err(|error| error.or_about(Resource::Group(group)))
     }
 
     /// Commits offsets for a group that has no members (OffsetCommit). The outcomes are by partition.

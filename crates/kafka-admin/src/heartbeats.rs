@@ -11,13 +11,13 @@ use kafka_protocol::Uuid;
 use kafka_protocol::messages::consumer_group_heartbeat::{
     ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, TopicPartitions,
 };
-use kafka_protocol::messages::share_group_heartbeat::{self, ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse};
+use kafka_protocol::messages::share_group_heartbeat::{ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse};
 use smol_str::SmolStr;
 
 use crate::admin::Admin;
 use crate::call::{duration, millis};
 use crate::error::{Error, Result};
-use crate::membership::Membership;
+use crate::membership::{DEFAULT_REBALANCE_TIMEOUT, Membership};
 use crate::resource::{Resource, TopicIdPartition, by_topic_id};
 
 /// What a member of a consumer group tells its coordinator. `None`: as it said before.
@@ -133,14 +133,13 @@ impl Admin {
         let answered = self.call_with(&consumer_request(heartbeat), options).await;
         let answered = answered.and_then(|response: ConsumerGroupHeartbeatResponse| {
             Error::check_member(response.error_code, response.error_message.as_ref())?;
-            let topics = response.assignment.map(|assignment| assignment.topic_partitions);
-            let assigned = |topics: Vec<TopicPartitions>| {
-                assignment(topics.into_iter().map(|topic| (topic.topic_id, topic.partitions)))
-            };
+            let assignment = response.assignment.map(|assigned| {
+                partitions_of(assigned.topic_partitions.into_iter().map(|topic| (topic.topic_id, topic.partitions)))
+            });
             Ok(HeartbeatAnswer {
                 membership: membership.answered(response.member_id, response.member_epoch),
                 interval: duration(response.heartbeat_interval_ms),
-                assignment: topics.map(assigned),
+                assignment,
             })
         });
         answered.map_err(|error| error.about(Resource::Group(membership.group.clone())))
@@ -167,14 +166,13 @@ impl Admin {
         let answered = self.call_with(&request, CallOptions::default()).await;
         let answered = answered.and_then(|response: ShareGroupHeartbeatResponse| {
             Error::check_member(response.error_code, response.error_message.as_ref())?;
-            let topics = response.assignment.map(|assignment| assignment.topic_partitions);
-            let assigned = |topics: Vec<share_group_heartbeat::TopicPartitions>| {
-                assignment(topics.into_iter().map(|topic| (topic.topic_id, topic.partitions)))
-            };
+            let assignment = response.assignment.map(|assigned| {
+                partitions_of(assigned.topic_partitions.into_iter().map(|topic| (topic.topic_id, topic.partitions)))
+            });
             Ok(HeartbeatAnswer {
                 membership: membership.answered(response.member_id, response.member_epoch),
                 interval: duration(response.heartbeat_interval_ms),
-                assignment: topics.map(assigned),
+                assignment,
             })
         });
         answered.map_err(|error| error.about(Resource::Group(membership.group.clone())))
@@ -205,7 +203,7 @@ fn consumer_request(heartbeat: &ConsumerHeartbeat) -> ConsumerGroupHeartbeatRequ
 }
 
 /// Partitions of topics, in order.
-fn assignment(topics: impl Iterator<Item = (Uuid, Vec<i32>)>) -> Vec<TopicIdPartition> {
+fn partitions_of(topics: impl Iterator<Item = (Uuid, Vec<i32>)>) -> Vec<TopicIdPartition> {
     let of = |(topic_id, partitions): (Uuid, Vec<i32>)| {
         partitions.into_iter().map(move |partition| TopicIdPartition::new(topic_id, partition))
     };
@@ -214,8 +212,6 @@ fn assignment(topics: impl Iterator<Item = (Uuid, Vec<i32>)>) -> Vec<TopicIdPart
     partitions
 }
 
-/// As Java's `max.poll.interval.ms`.
-const DEFAULT_REBALANCE_TIMEOUT: Duration = Duration::from_secs(300);
 /// The version that has regular expressions.
 const FIRST_WITH_PATTERN: i16 = 1;
 
@@ -245,6 +241,6 @@ mod tests {
         assert_eq!(topics, [(id(1), vec![0]), (id(2), vec![0, 1])]);
         let mut sorted = owned.to_vec();
         sorted.sort_unstable();
-        assert_eq!(assignment(topics.into_iter().rev()), sorted);
+        assert_eq!(partitions_of(topics.into_iter().rev()), sorted);
     }
 }

@@ -1,5 +1,7 @@
 //! Members of groups, as they name themselves to brokers.
 
+use std::time::Duration;
+
 use kafka_protocol::Uuid;
 use smol_str::SmolStr;
 
@@ -71,6 +73,8 @@ fn random_id() -> SmolStr {
     smol_str::format_smolstr!("{}", Uuid::from_bytes(number.to_be_bytes()))
 }
 
+/// How long members may take to let go of what they have: as Java's `max.poll.interval.ms`.
+pub(crate) const DEFAULT_REBALANCE_TIMEOUT: Duration = Duration::from_secs(300);
 const VERSION_MASK: u128 = 0xf000_c000_0000_0000_0000;
 const VERSION_4: u128 = 0x4000_8000_0000_0000_0000;
 const JOINING: i32 = 0;

@@ -8,6 +8,7 @@ use kafka_protocol::messages::delete_records::{
 
 use crate::admin::Admin;
 use crate::by_partition::ByPartition;
+use crate::call::millis;
 use crate::error::{Error, Result};
 use crate::outcome::Outcome;
 use crate::resource::{TopicPartition, by_topic};
@@ -47,7 +48,7 @@ impl Admin {
         let for_broker = self.timeout() * 3 / 4;
         let request = DeleteRecordsRequest {
             topics: by_topic(before.keys()).into_iter().map(topic).collect(),
-            timeout_ms: i32::try_from(for_broker.as_millis()).unwrap_or(i32::MAX),
+            timeout_ms: millis(for_broker),
             ..DeleteRecordsRequest::default()
         };
         let (response, failures) = self.send(&request).await?;

@@ -13,7 +13,7 @@ use smol_str::SmolStr;
 use crate::admin::Admin;
 use crate::call::{duration, millis};
 use crate::error::{Error, ErrorKind, Result};
-use crate::membership::Membership;
+use crate::membership::{DEFAULT_REBALANCE_TIMEOUT, Membership};
 use crate::named_codes::named_codes;
 use crate::resource::{Resource, TopicPartition, partitions_of};
 use crate::streams_groups::{StreamsAssignment, StreamsInternalTopic, StreamsTask};
@@ -344,9 +344,6 @@ fn tasks(ids: Option<Vec<TaskIds>>) -> Vec<StreamsTask> {
     let ids = ids.unwrap_or_default().into_iter();
     crate::streams_groups::tasks(ids.map(|ids| (ids.subtopology_id, ids.partitions)))
 }
-
-/// As Java's `max.poll.interval.ms`.
-const DEFAULT_REBALANCE_TIMEOUT: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
 mod tests {

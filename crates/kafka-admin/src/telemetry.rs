@@ -16,7 +16,7 @@ use kafka_protocol::records::Compression;
 use smol_str::SmolStr;
 
 use crate::admin::Admin;
-use crate::call::Attempts;
+use crate::call::{Attempts, duration};
 use crate::error::{Error, Result};
 
 /// Which metrics brokers want of a client, and how often.
@@ -121,7 +121,7 @@ fn subscription(response: GetTelemetrySubscriptionsResponse) -> TelemetrySubscri
         id: response.subscription_id,
         metrics: response.requested_metrics,
         compressions: codes.filter_map(|code| Compression::from_code(u8::try_from(*code).ok()?)).collect(),
-        push_interval: Duration::from_millis(u64::try_from(response.push_interval_ms).unwrap_or_default()),
+        push_interval: duration(response.push_interval_ms),
         max_bytes: usize::try_from(response.telemetry_max_bytes).unwrap_or_default(),
         temporality: match response.delta_temporality {
             true => TelemetryTemporality::Delta,

@@ -11,6 +11,7 @@ use kafka_protocol::ErrorCode;
 
 use crate::connect::SetupError;
 use crate::exit::Outcome;
+use crate::parse::topic::is_plain;
 
 /// Reports an error and, where one is known, the command that helps.
 pub(crate) fn error(error: &(dyn StdError + 'static)) {
@@ -140,8 +141,7 @@ fn tip_of_setup(error: &SetupError) -> Option<String> {
 
 /// The topic of an error, to be typed. Names that need quotes are no topics' names.
 fn topic(error: &kafka_conn::Error) -> Option<&str> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    error.context().topic.as_deref().filter(|topic| topic.bytes().all(plain))
+    error.context().topic.as_deref().filter(|topic| is_plain(topic))
 }
 
 /// The error and what lies beneath, outermost first.

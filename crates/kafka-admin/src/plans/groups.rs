@@ -45,18 +45,17 @@ impl Admin {
         }
         let mut groups = BTreeMap::new();
         for id in ids.iter().copied() {
-            let about = |error: Error| error.about(Resource::Group(id.into()));
-            let named = |error: Error| if error.context().resource.is_none() { about(error) } else { error };
+            let group = || Resource::Group(id.into());
             let listed = list.groups.iter().find(|group| group.id == id).ok_or_else(|| {
                 let missing = list.missing.first().cloned();
-                about(missing.unwrap_or_else(|| Error::new(ErrorKind::GroupNotFound)))
+                missing.unwrap_or_else(|| Error::new(ErrorKind::GroupNotFound)).about(group())
             })?;
             let offsets =
                 if listed.kind == "share" { self.share_offsets_of(id).await } else { self.offsets_of(id).await };
             let deletion = GroupDeletion {
                 kind: listed.kind.clone(),
                 state: listed.state.clone(),
-                offsets: offsets.map_err(named)?,
+                offsets: offsets.map_err(|error| error.or_about(group()))?,
             };
             groups.insert(SmolStr::new(id), deletion);
         }

@@ -21,16 +21,20 @@ pub(crate) fn parse_topic(text: &str) -> Result<TopicSpec, String> {
 
 /// Reads the name of a topic that is to be written or read.
 pub(crate) fn parse_topic_name(text: &str) -> Result<String, &'static str> {
-    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     match text.split_once(':') {
         Some((_, partitions)) if partitions.bytes().all(|byte| byte.is_ascii_digit() || byte == b',') => {
             Err("write the topic alone; `consume` takes its partitions as in --partition 0, or 0,3")
         }
-        _ if text.is_empty() || !text.bytes().all(is_legal) => {
+        _ if text.is_empty() || !is_plain(text) => {
             Err("a topic's name has letters a-z and A-Z, digits, '.', '_' and '-'")
         }
         _ => Ok(text.to_owned()),
     }
+}
+
+/// Whether there is nothing in it that names of topics do not have.
+pub(crate) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
 fn number(text: &str, what: &str) -> Result<i16, String> {

@@ -39,8 +39,8 @@ struct Counts {
 }
 
 impl LeastBytes {
-    /// Counts all partitions, and takes one that `is_led`.
-    fn least(&self, message: &Message, all: &[i32], all_are_led: bool, is_led: impl Fn(i32) -> bool) -> i32 {
+    /// Counts all partitions, and takes one of `led`, which are all or some of them in ascending order.
+    fn least(&self, message: &Message, all: &[i32], led: &[i32]) -> i32 {
         let mut counts = lock(&self.counts);
         if counts.partitions != all {
             counts.partitions = all.to_vec();
@@ -52,12 +52,12 @@ impl LeastBytes {
             *bytes = bytes.saturating_add(added);
             *partition
         };
-        let chosen = if all_are_led {
+        let chosen = if led.len() == all.len() {
             counts.heap.peek_mut().map(|mut least| add(&mut least))
         } else {
             let mut list = mem::take(&mut counts.heap).into_vec();
-            let led = list.iter_mut().filter(|Reverse((_, partition))| is_led(*partition));
-            let chosen = led.max().map(add);
+            let choice = list.iter_mut().filter(|Reverse((_, partition))| led.binary_search(partition).is_ok());
+            let chosen = choice.max().map(add);
             counts.heap = list.into();
             chosen
         };
@@ -67,7 +67,7 @@ impl LeastBytes {
 
 impl Balancer for LeastBytes {
     fn balance(&self, message: &Message, partitions: &[i32]) -> i32 {
-        self.least(message, partitions, true, |_| true)
+        self.least(message, partitions, partitions)
     }
 
     fn for_topic(&self, _topic: &str) -> Arc<dyn Balancer> {
@@ -75,9 +75,7 @@ impl Balancer for LeastBytes {
     }
 
     fn choose(&self, message: &Message, candidates: &Candidates<'_>) -> i32 {
-        let led = candidates.led();
-        let all_are_led = led.len() == candidates.all().len();
-        self.least(message, candidates.all(), all_are_led, |partition| led.binary_search(&partition).is_ok())
+        self.least(message, candidates.all(), candidates.led())
     }
 }
 

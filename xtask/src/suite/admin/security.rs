@@ -103,10 +103,7 @@ pub(super) async fn tokens(stage: Stage) -> Result<(), Failure> {
     let is_listed = |answer: &Value| answer.to_string().contains(&shown);
     // Only its owner, who may always see it, asks on a connection that is somebody's.
     let owner = Some("none");
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while !is_listed(&stage.java_as(owner, "tokens.list", json!({})).await?) {
-        check(std::time::Instant::now() < deadline, || "Java never sees the token".to_owned())?;
-    }
+    stage.until_as(owner, "tokens.list", json!({}), is_listed).await?;
     let hmac = STANDARD.encode(token.hmac.expose());
     stage.await_token(&token.id, &hmac).await?;
     let bearer = stage.admin_with_token(&token.id, &hmac).await?;
@@ -124,9 +121,7 @@ pub(super) async fn tokens(stage: Stage) -> Result<(), Failure> {
         (ours::call(&other, "tokens.renew", &renew).await, stage.java_as(Some("alter"), "tokens.renew", renew).await?);
     check(ours == java, || format!("ours {ours}, Java's {java}"))?;
     somebody.expire_delegation_token(&token.hmac, None).await?;
-    while is_listed(&stage.java_as(owner, "tokens.list", json!({})).await?) {
-        check(std::time::Instant::now() < deadline, || "Java still sees the token".to_owned())?;
-    }
+    stage.until_as(owner, "tokens.list", json!({}), |answer| !is_listed(answer)).await?;
     tokens_of_the_command(&stage).await
 }
 
@@ -141,10 +136,7 @@ async fn tokens_of_the_command(stage: &Stage) -> Result<(), Failure> {
     let field = |name: &str| token[0][name].as_str().ok_or_else(|| format!("no {name} in {shown}"));
     let (id, secret) = (field("token")?, field("secret")?);
     let is_listed = |answer: &Value| answer.to_string().contains(id);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while !is_listed(&stage.java_as(Some("none"), "tokens.list", json!({})).await?) {
-        check(std::time::Instant::now() < deadline, || "Java never sees the token".to_owned())?;
-    }
+    stage.until_as(Some("none"), "tokens.list", json!({}), is_listed).await?;
     stage.await_token(id, secret).await?;
     for mechanism in ["scram-sha-256", "scram-sha-512"] {
         let bearer = ["--sasl", mechanism, "--sasl-user", id, "--sasl-delegation-token"];
@@ -162,9 +154,5 @@ async fn tokens_of_the_command(stage: &Stage) -> Result<(), Failure> {
     check(!refused.status.success() && said.contains("not by a token"), || format!("a token's bearer: {said}"))?;
     let ended = stage.command(&["tokens", "expire", "--yes", id], &owner, "none-secret").await?;
     check(ended.status.success(), || String::from_utf8_lossy(&ended.stderr).into_owned())?;
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while is_listed(&stage.java_as(Some("none"), "tokens.list", json!({})).await?) {
-        check(std::time::Instant::now() < deadline, || "Java still sees the token".to_owned())?;
-    }
-    Ok(())
+    stage.until_as(Some("none"), "tokens.list", json!({}), |answer| !is_listed(answer)).await.map(drop)
 }

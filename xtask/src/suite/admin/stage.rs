@@ -164,9 +164,20 @@ impl Stage {
         args: Value,
         holds: impl Fn(&Value) -> bool,
     ) -> Result<Value, Failure> {
+        self.until_as(None, call, args, holds).await
+    }
+
+    /// [`until`](Self::until), asking as a user.
+    pub(super) async fn until_as(
+        &self,
+        user: Option<&str>,
+        call: &str,
+        args: Value,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Result<Value, Failure> {
         let deadline = Instant::now() + LIMIT;
         loop {
-            let answer = self.java(call, args.clone()).await?;
+            let answer = self.java_as(user, call, args.clone()).await?;
             if holds(&answer) {
                 return Ok(answer);
             }
