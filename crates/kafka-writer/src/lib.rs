@@ -6,7 +6,7 @@
 //!    ▼                    once, under one short lock                           │ poll_requests: per broker one request,
 //!  Delivery ◄── BatchResult, shared by the messages of a batch ◄── settled ────┤    one batch of each partition in it
 //!                                                                              ▼
-//!                              Connection (kafka-conn) ◄── pieces, not copied ── broker's task: Produce
+//!                              Connection (kafka-conn) ◄── pieces, not copied ── Requests: Produce
 //! ```
 //!
 //! A message is copied once, into its batch; a batch is compressed and checksummed once, and sent again as it is where
@@ -19,7 +19,6 @@
 
 mod accumulator;
 mod balancer;
-mod broker;
 mod buffers;
 mod clock;
 mod completed;
@@ -33,6 +32,7 @@ mod outcome;
 mod partition;
 mod produce;
 mod properties;
+mod requests;
 mod seal;
 mod sender;
 mod shared;

@@ -133,7 +133,7 @@ pub(crate) fn outcome(code: ErrorCode, base_offset: i64) -> Result<Option<i64>, 
 }
 
 fn answered(batch: &Leased, outcome: Result<Option<i64>, Failure>) -> Answered {
-    Answered { lane: batch.lane, batch: batch.batch, attempt: batch.attempt, outcome }
+    Answered { lane: batch.lane, batch: batch.batch, outcome }
 }
 
 fn unanswered() -> Failure {
@@ -222,15 +222,7 @@ mod tests {
     fn leased(topic: &str, partition: i32, len: usize) -> Leased {
         let topic_id = Uuid::from_bytes([topic.len() as u8; 16]);
         let batch = partition.unsigned_abs().into();
-        Leased {
-            lane: 7,
-            batch,
-            attempt: 3,
-            topic: topic.into(),
-            topic_id,
-            partition,
-            records: vec![partition as u8; len].into(),
-        }
+        Leased { lane: 7, batch, topic: topic.into(), topic_id, partition, records: vec![partition as u8; len].into() }
     }
 
     fn joined(body: &Body) -> Vec<u8> {
@@ -304,7 +296,7 @@ mod tests {
             let answer = answer(version, &[(2, 6, -1), (0, 0, 500), (0, 0, 900), (77, 0, 1)]);
             assert_eq!(answer.throttle, Duration::from_millis(30));
             let [first, second, third] = &answer.outcomes[..] else { panic!("{answer:?}") };
-            assert!(answer.outcomes.iter().all(|answered| (answered.lane, answered.attempt) == (7, 3)));
+            assert!(answer.outcomes.iter().all(|answered| answered.lane == 7));
             assert!(matches!(first, Answered { batch: 0, outcome: Ok(Some(500)), .. }));
             let Answered { batch: 1, outcome: Err(missing), .. } = second else { panic!("{second:?}") };
             assert_eq!((missing.error.kind(), missing.remedy), (&ErrorKind::Unanswered, Remedy::Nothing));

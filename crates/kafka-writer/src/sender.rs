@@ -1,6 +1,5 @@
 //! The task behind a writer: carries out what its accumulator says.
 
-use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,21 +7,17 @@ use std::sync::atomic::Ordering;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use kafka_conn::{BrokerId, Cluster, Transport};
+use kafka_conn::{Cluster, Transport};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use crate::accumulator::{
-    Accumulator, AccumulatorConfig, Answer, Leader, MAX_REQUESTS, ProduceBatches, ProducerIdentity, Refusal,
-};
-use crate::broker::Broker;
+use crate::accumulator::{Accumulator, AccumulatorConfig, Answer, Leader, ProducerIdentity, Refusal};
 use crate::completed::complete;
 use crate::config::WriterConfig;
 use crate::delivery::BatchResult;
 use crate::error::ErrorKind;
 use crate::init_producer_id::init_producer_id;
-use crate::produce;
+use crate::requests::Requests;
 use crate::seal::{Sealed, Sealer};
 use crate::shared::Shared;
 
@@ -40,6 +35,7 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct Sender {
     shared: Arc<Shared>,
+    config: Arc<WriterConfig>,
     transport: Transport,
     cluster: watch::Receiver<Arc<Cluster>>,
     /// Whether there will be other snapshots: not once the transport is closed.
@@ -47,13 +43,7 @@ pub(crate) struct Sender {
     accumulator: Accumulator,
     sealer: Sealer,
     commands: mpsc::Receiver<Command>,
-    answers: mpsc::Receiver<Answer>,
-    /// For the tasks of brokers to come.
-    broker: Broker,
-    brokers: BTreeMap<BrokerId, mpsc::Sender<ProduceBatches>>,
-    /// The tasks of brokers, which live as long as they have requests.
-    tasks: JoinSet<()>,
-    task_of: HashMap<task::Id, BrokerId>,
+    requests: Requests,
     /// The request for a producer id; at most one.
     asking: FuturesUnordered<Asking>,
     next_sweep: Instant,
@@ -74,19 +64,16 @@ enum State {
 enum Event {
     /// Notes, or a timeout: what every step looks at.
     Look,
-    Answer(Option<Answer>),
+    Answer(Answer),
     Sealed(Sealed),
     Cluster(Result<(), watch::error::RecvError>),
     Command(Option<Command>),
     Identity(Result<ProducerIdentity, Refusal>),
-    /// The task of a broker has ended, well or not.
-    Ended(Result<task::Id, JoinError>),
 }
 
 impl Sender {
     pub(crate) fn spawn(shared: Arc<Shared>, transport: Transport, config: Arc<WriterConfig>) -> mpsc::Sender<Command> {
         let (handle, commands) = mpsc::channel(MAX_COMMANDS);
-        let (to_sender, answers) = mpsc::channel(MAX_ANSWERS);
         let rules = AccumulatorConfig {
             linger: config.linger,
             delivery_timeout: config.delivery_timeout,
@@ -101,14 +88,11 @@ impl Sender {
             shared,
             cluster: transport.watch(),
             is_watching: true,
-            broker: Broker { transport: transport.clone(), config, answers: to_sender },
+            requests: Requests::new(transport.clone(), Arc::clone(&config)),
+            config,
             transport,
             accumulator: Accumulator::new(rules, fastrand::u64(..)),
             commands,
-            answers,
-            brokers: BTreeMap::new(),
-            tasks: JoinSet::new(),
-            task_of: HashMap::new(),
             asking: FuturesUnordered::new(),
             next_sweep,
             state: State::Open,
@@ -168,10 +152,9 @@ impl Sender {
             biased;
             command = self.commands.recv(), if open || !self.commands.is_closed() => Event::Command(command),
             changed = self.cluster.changed(), if self.is_watching => Event::Cluster(changed),
-            Some(ended) = self.tasks.join_next_with_id() => Event::Ended(ended.map(|(task, ())| task)),
             Some(answer) = self.asking.next() => Event::Identity(answer),
             sealed = self.sealer.next() => Event::Sealed(sealed),
-            answer = self.answers.recv() => Event::Answer(answer),
+            Some(answer) = self.requests.next() => Event::Answer(answer),
             () = self.shared.noted() => Event::Look,
             () = sleep_until(timeout.unwrap_or_else(Instant::now)), if timeout.is_some() => Event::Look,
         }
@@ -179,11 +162,10 @@ impl Sender {
 
     fn handle(&mut self, now: Instant, event: Event) {
         match event {
-            Event::Look | Event::Answer(None) => {}
-            Event::Answer(Some(answer)) => self.accumulator.handle_answer(now.into_std(), answer),
+            Event::Look => {}
+            Event::Answer(answer) => self.accumulator.handle_answer(now.into_std(), answer),
             Event::Sealed(sealed) => self.sealed(now.into_std(), sealed),
             Event::Identity(answer) => self.accumulator.handle_identity(now.into_std(), answer),
-            Event::Ended(ended) => self.ended(now.into_std(), ended),
             Event::Command(Some(Command::Abort)) => self.state = State::Aborted,
             Event::Cluster(changed) => self.handle_cluster(now.into_std(), changed.is_ok()),
             Event::Command(Some(Command::Flush(reply))) => self.flush(now.into_std(), reply),
@@ -198,8 +180,6 @@ impl Sender {
         let cluster = Arc::clone(&self.cluster.borrow_and_update());
         self.shared.topics.handle_cluster(&cluster);
         self.accumulator.handle_cluster(now, |topic, partition| cluster.leader(topic, partition).ok());
-        // A broker that left has at most the requests of its task, which ends when they are answered.
-        self.brokers.retain(|broker, _| cluster.broker(*broker).is_some());
     }
 
     fn flush(&mut self, now: std::time::Instant, reply: oneshot::Sender<Vec<Arc<BatchResult>>>) {
@@ -233,21 +213,8 @@ impl Sender {
 
     fn ask(&mut self, now: std::time::Instant) {
         if self.accumulator.poll_ask(now) {
-            let (transport, timeout) = (self.transport.clone(), self.broker.config.request_timeout);
+            let (transport, timeout) = (self.transport.clone(), self.config.request_timeout);
             self.asking.push(Box::pin(async move { init_producer_id(&transport, timeout).await }));
-        }
-    }
-
-    /// A task that ends by itself has answered everything; one that panics has not, and its requests must not stay in
-    /// flight for ever.
-    fn ended(&mut self, now: std::time::Instant, ended: Result<task::Id, JoinError>) {
-        let id = ended.as_ref().map_or_else(JoinError::id, |id| *id);
-        let Some(broker) = self.task_of.remove(&id) else { return };
-        if let Err(error) = ended {
-            tracing::error!(%broker, %error, "the task of a broker failed");
-            self.brokers.remove(&broker);
-            let lost = kafka_conn::Error::new(kafka_conn::ErrorKind::ConnectionLost).with_source(error);
-            self.accumulator.handle_broker_lost(now, broker, &produce::failure(lost));
         }
     }
 
@@ -272,23 +239,7 @@ impl Sender {
             if requests.is_empty() {
                 return;
             }
-            for request in requests {
-                self.start(now, request);
-            }
-        }
-    }
-
-    fn start(&mut self, now: std::time::Instant, request: ProduceBatches) {
-        let queue = self.brokers.entry(request.broker).or_insert_with(|| {
-            let (queue, task) = self.broker.clone().spawn(&mut self.tasks);
-            self.task_of.insert(task, request.broker);
-            queue
-        });
-        if let Err(error) = queue.try_send(request) {
-            debug_assert!(false, "the accumulator gives a broker no more than its queue takes: {error}");
-            let request = error.into_inner();
-            let unsent = kafka_conn::Error::new(kafka_conn::ErrorKind::ConnectionLost).with_unsent();
-            self.accumulator.handle_answer(now, produce::all(&request, &Err(produce::failure(unsent))));
+            requests.into_iter().for_each(|request| self.requests.push(request));
         }
     }
 
@@ -304,7 +255,7 @@ impl Sender {
             if settled.outcome.is_err() {
                 self.shared.failed(&settled);
             }
-            if let Some(completion) = &self.broker.config.completion {
+            if let Some(completion) = &self.config.completion {
                 complete(completion, &settled);
             }
             settled.result.settle(settled.first, settled.outcome);
@@ -344,5 +295,3 @@ impl Drop for Sender {
 
 /// Callers of `flush` and `close` wait for room beyond that.
 const MAX_COMMANDS: usize = 16;
-/// Broker tasks wait for room beyond that.
-const MAX_ANSWERS: usize = 4 * MAX_REQUESTS;

@@ -65,13 +65,6 @@ impl Brokers {
         self.forget_idle();
     }
 
-    /// Nothing that this broker was given will be answered.
-    pub(super) fn lose(&mut self, broker: BrokerId) {
-        if let Some(load) = self.loads.get_mut(&broker) {
-            load.requests = 0;
-        }
-    }
-
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|until| until <= now) {
             for load in self.loads.values_mut() {

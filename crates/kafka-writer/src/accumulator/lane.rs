@@ -153,7 +153,7 @@ impl Lane {
     }
 
     /// Hands out the next batch: its id, which attempt this is, and its bytes.
-    pub(super) fn lease(&mut self, turn: &mut Turn<'_>) -> Option<(u64, u32, Bytes)> {
+    pub(super) fn lease(&mut self, turn: &mut Turn<'_>) -> Option<(u64, Bytes)> {
         let at = self.next_to_send(turn)?;
         let batch = self.batches.get_mut(at)?;
         if !batch.is_numbered() && !turn.identity.is_off() {
@@ -163,7 +163,7 @@ impl Lane {
         batch.sent_behind = at > 0;
         let queued = (batch.attempts == 1).then(|| turn.now.saturating_duration_since(batch.closed_at));
         turn.out.stats.sent(batch.messages, bytes.len(), queued);
-        Some((batch.id, batch.attempts, bytes))
+        Some((batch.id, bytes))
     }
 
     /// Waits for a leader. Should none come, the batch fails with this error as the reason.
@@ -194,18 +194,6 @@ impl Lane {
             batch.give_up(turn.out);
         }
         self.sweep(turn);
-    }
-
-    /// The task of a broker is gone, and with it the answers to what it was given.
-    pub(super) fn lose(&mut self, turn: &mut Turn<'_>, broker: BrokerId, failure: &Failure) {
-        if self.leased_to.is_none_or(|leader| leader.broker != broker) {
-            return;
-        }
-        let in_flight = self.batches.iter().filter(|batch| batch.is_in_flight());
-        let lost: Vec<_> = in_flight.map(|batch| (batch.id, batch.attempts)).collect();
-        for (batch, attempt) in lost {
-            self.handle_answer(turn, batch, attempt, Err(failure.clone()));
-        }
     }
 
     /// What there is to do for a batch whose turn it is to be sealed or split.
@@ -251,17 +239,9 @@ impl Lane {
     }
 
     /// An attempt is over.
-    pub(super) fn handle_answer(
-        &mut self,
-        turn: &mut Turn<'_>,
-        batch: u64,
-        attempt: u32,
-        outcome: Result<Option<i64>, Failure>,
-    ) {
+    pub(super) fn handle_answer(&mut self, turn: &mut Turn<'_>, batch: u64, outcome: Result<Option<i64>, Failure>) {
         let Some(at) = self.position(batch) else { return };
-        // The answer to an earlier attempt, which was given up, says nothing of this one.
-        let is_this = |batch: &&mut Batch| batch.is_in_flight() && batch.attempts == attempt;
-        let Some(batch) = self.batches.get_mut(at).filter(is_this) else { return };
+        let Some(batch) = self.batches.get_mut(at).filter(|batch| batch.is_in_flight()) else { return };
         let elapsed = batch.sent_at.map_or(Duration::ZERO, |at| turn.now.saturating_duration_since(at));
         turn.out.stats.answered(elapsed, outcome.is_ok());
         match outcome {

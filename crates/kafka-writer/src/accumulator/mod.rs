@@ -142,8 +142,6 @@ pub(crate) struct ProduceBatches {
 pub(crate) struct Leased {
     pub(crate) lane: u64,
     pub(crate) batch: u64,
-    /// Which attempt this is.
-    pub(crate) attempt: u32,
     pub(crate) topic: SmolStr,
     /// Zero where it is not known.
     pub(crate) topic_id: Uuid,
@@ -182,7 +180,6 @@ pub(crate) struct Answer {
 pub(crate) struct Answered {
     pub(crate) lane: u64,
     pub(crate) batch: u64,
-    pub(crate) attempt: u32,
     /// The base offset, where the broker tells it.
     pub(crate) outcome: Result<Option<i64>, Failure>,
 }
@@ -252,15 +249,9 @@ impl Accumulator {
         let throttle = answer.throttle.min(self.config.delivery_timeout);
         self.brokers.finish(now, answer.broker, throttle);
         self.out.stats.waited(throttle);
-        for Answered { lane, batch, attempt, outcome } in answer.outcomes {
-            self.turn(now, lane, |lane, turn| lane.handle_answer(turn, batch, attempt, outcome));
+        for Answered { lane, batch, outcome } in answer.outcomes {
+            self.turn(now, lane, |lane, turn| lane.handle_answer(turn, batch, outcome));
         }
-    }
-
-    /// Who carries requests to this broker is gone: what it was given is not answered any more. Never, but for a bug.
-    pub(crate) fn handle_broker_lost(&mut self, now: Instant, broker: BrokerId, failure: &Failure) {
-        self.brokers.lose(broker);
-        self.each(now, |lane, turn| lane.lose(turn, broker, failure));
     }
 
     /// A broker was asked for a producer id.
@@ -416,11 +407,11 @@ impl Accumulator {
                 if !lane.is_ready(turn) || !lane.may_go_to(leader) {
                     return;
                 }
-                if let Some((batch, attempt, records)) = lane.lease(turn) {
+                if let Some((batch, records)) = lane.lease(turn) {
                     let (topic, partition) = (lane.partition.topic.clone(), lane.partition.index);
                     bytes += records.len();
                     let topic_id = leader.topic_id;
-                    batches.push(Leased { lane: id, batch, attempt, topic, topic_id, partition, records });
+                    batches.push(Leased { lane: id, batch, topic, topic_id, partition, records });
                 }
             });
             if !has_room {
@@ -492,7 +483,7 @@ fn fits(bytes: usize, batches: usize, len: usize) -> bool {
 const MAX_IN_FLIGHT: usize = 5;
 /// Requests to one broker at a time: it takes them from a connection one by one, and the others wait in its buffers
 /// (Java `max.in.flight.requests.per.connection`).
-pub(crate) const MAX_REQUESTS: usize = 5;
+const MAX_REQUESTS: usize = 5;
 /// Bytes of records in a request, unless a single batch has more: far below what brokers accept
 /// (`socket.request.max.bytes`, 100 MiB).
 const MAX_REQUEST_BYTES: usize = 16 << 20;

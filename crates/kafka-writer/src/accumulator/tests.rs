@@ -219,7 +219,7 @@ impl Sent {
 }
 
 fn answered(batch: &Leased, outcome: Result<Option<i64>, Failure>) -> Answered {
-    Answered { lane: batch.lane, batch: batch.batch, attempt: batch.attempt, outcome }
+    Answered { lane: batch.lane, batch: batch.batch, outcome }
 }
 
 fn refused(code: ErrorCode) -> Failure {

@@ -286,19 +286,3 @@ fn a_cluster_that_refuses_ends_only_what_requires_it() {
         assert!(world.accumulator.is_idle());
     }
 }
-
-#[test]
-fn a_broker_task_that_is_gone_leaves_nothing_in_flight() {
-    let mut world = known();
-    in_flight(&mut world, 5);
-    let late = world.wire.remove(0);
-    world.wire.clear();
-    world.accumulator.handle_broker_lost(world.now, BrokerId(1), &lost());
-    world.advance(50);
-    assert_eq!(numbering(&world), [(0, 1), (0, 2), (0, 3), (0, 4), (0, 5)]);
-    let outcomes = late.batches.iter().map(|batch| answered(batch, Ok(Some(77)))).collect();
-    let answer = Answer { broker: BrokerId(1), throttle: Duration::ZERO, outcomes };
-    world.accumulator.handle_answer(world.now, answer);
-    world.drain();
-    assert_eq!(world.wire.len(), 5, "an answer to an earlier attempt says nothing of this one");
-}

@@ -1,26 +1,39 @@
-//! The requests to one broker: started in the order in which they come, answered as they are answered.
+//! The requests that are on their way: those to one broker started in the order in which they come, answered as they are
+//! answered.
 
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use kafka_conn::{CallOptions, Connection, Lane, PendingResponse, RawRequest, Route, Transport};
+use kafka_conn::{BrokerId, CallOptions, Connection, Lane, PendingResponse, RawRequest, Route, Transport};
 use kafka_protocol::messages::produce::ProduceRequest;
 use kafka_protocol::{ApiKey, ErrorCode};
-use tokio::sync::mpsc;
-use tokio::task::{Id, JoinSet};
 
-use crate::accumulator::{Answer, Failure, MAX_REQUESTS, ProduceBatches};
+use crate::accumulator::{Answer, Failure, ProduceBatches};
 use crate::config::{RequiredAcks, WriterConfig};
 use crate::error::Result;
 use crate::produce::{self, Read};
 
-/// What the tasks of all brokers have in common.
-#[derive(Clone, Debug)]
-pub(crate) struct Broker {
-    pub(crate) transport: Transport,
-    pub(crate) config: Arc<WriterConfig>,
-    pub(crate) answers: mpsc::Sender<Answer>,
+/// The requests of a writer. They are polled in its sender's task: for a lone message, each task on the way to the socket
+/// and back would take longer than all that is done for it.
+pub(crate) struct Requests {
+    caller: Arc<Caller>,
+    /// For each broker to which a request is being started, which may take a dial: those that come after it. The
+    /// accumulator bounds them.
+    starting: BTreeMap<BrokerId, VecDeque<ProduceBatches>>,
+    steps: FuturesUnordered<Step>,
+}
+
+type Step = Pin<Box<dyn Future<Output = Event> + Send>>;
+
+enum Event {
+    /// It is on the wire, or failed before.
+    Started(BrokerId, Result<Started, Answer>),
+    Answered(Answer),
 }
 
 /// A request that is on the wire.
@@ -31,37 +44,68 @@ struct Started {
     response: Option<PendingResponse>,
 }
 
-impl Broker {
-    /// Starts the task of a broker among `tasks`. It ends when the handle is dropped and everything is answered. At most
-    /// [`MAX_REQUESTS`] are to be given to it at a time: then the channel has always room.
-    pub(crate) fn spawn(self, tasks: &mut JoinSet<()>) -> (mpsc::Sender<ProduceBatches>, Id) {
-        let (requests, queue) = mpsc::channel(MAX_REQUESTS);
-        let task = tasks.spawn(self.run(queue));
-        (requests, task.id())
+/// What each request is made with.
+#[derive(Debug)]
+struct Caller {
+    transport: Transport,
+    config: Arc<WriterConfig>,
+}
+
+impl Requests {
+    pub(crate) fn new(transport: Transport, config: Arc<WriterConfig>) -> Self {
+        let caller = Arc::new(Caller { transport, config });
+        Self { caller, starting: BTreeMap::new(), steps: FuturesUnordered::new() }
     }
 
-    /// One request at a time is being started, which may take a dial; meanwhile those before it are answered.
-    async fn run(self, mut queue: mpsc::Receiver<ProduceBatches>) {
-        let mut starting = FuturesUnordered::new();
-        let mut waiting = FuturesUnordered::new();
-        let mut open = true;
-        while open || !starting.is_empty() || !waiting.is_empty() {
-            tokio::select! {
-                // In an order, so that a run can be replayed.
-                biased;
-                Some(started) = starting.next() => match started {
-                    Ok(started) => waiting.push(self.finish(started)),
-                    Err(answer) => self.answer(answer).await,
-                },
-                Some(answer) = waiting.next() => self.answer(answer).await,
-                request = queue.recv(), if open && starting.is_empty() => match request {
-                    Some(request) => starting.push(self.start(request)),
-                    None => open = false,
-                },
+    /// Starts a request, when those to its broker that came before are started. Nothing happens until
+    /// [`next`](Self::next) is awaited.
+    pub(crate) fn push(&mut self, request: ProduceBatches) {
+        match self.starting.get_mut(&request.broker) {
+            Some(queue) => queue.push_back(request),
+            None => {
+                self.starting.insert(request.broker, VecDeque::new());
+                self.start(request);
             }
         }
     }
 
+    /// The next answer; `None` where none is to come.
+    ///
+    /// **Cancel safety:** nothing is lost.
+    pub(crate) async fn next(&mut self) -> Option<Answer> {
+        loop {
+            match self.steps.next().await? {
+                Event::Answered(answer) => return Some(answer),
+                Event::Started(broker, started) => {
+                    self.start_next(broker);
+                    match started {
+                        Ok(started) => self.finish(started),
+                        Err(answer) => return Some(answer),
+                    }
+                }
+            }
+        }
+    }
+
+    fn start_next(&mut self, broker: BrokerId) {
+        match self.starting.get_mut(&broker).and_then(VecDeque::pop_front) {
+            Some(request) => self.start(request),
+            None => drop(self.starting.remove(&broker)),
+        }
+    }
+
+    fn start(&self, request: ProduceBatches) {
+        let caller = Arc::clone(&self.caller);
+        self.steps.push(Box::pin(async move { Event::Started(request.broker, caller.start(request).await) }));
+    }
+
+    fn finish(&self, started: Started) {
+        let caller = Arc::clone(&self.caller);
+        self.steps.push(Box::pin(async move { Event::Answered(caller.finish(started).await) }));
+    }
+}
+
+impl Caller {
     async fn start(&self, mut request: ProduceBatches) -> Result<Started, Answer> {
         match self.try_start(&mut request).await {
             Ok((version, response)) => Ok(Started { request, version, response }),
@@ -122,10 +166,14 @@ impl Broker {
         }
         answer
     }
+}
 
-    /// The sender always comes back for answers; when it is gone, nobody wants them.
-    async fn answer(&self, answer: Answer) {
-        let _sender_is_gone = self.answers.send(answer).await;
+impl fmt::Debug for Requests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Requests")
+            .field("starting", &self.starting)
+            .field("steps", &self.steps.len())
+            .finish_non_exhaustive()
     }
 }
 
