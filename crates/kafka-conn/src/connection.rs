@@ -19,6 +19,7 @@ use crate::call::{CallOptions, RawRequest, RawResponse, encode};
 use crate::connector::SocketAddresses;
 use crate::deadline::later;
 use crate::error::{Error, ErrorKind, Result, Step};
+use crate::link::Link;
 use crate::meter::Meter;
 use crate::session::{Call, Expect};
 use crate::task::{Command, Reply};
@@ -58,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) versions: Arc<BrokerVersions>,
     pub(crate) call_timeout: Duration,
     pub(crate) meter: Meter,
+    pub(crate) link: Link,
     /// Set once, where there is a socket.
     pub(crate) socket: OnceLock<SocketAddresses>,
     /// A permit per call in flight.
@@ -219,7 +221,8 @@ impl Connection {
         self.queue(Call { request, expect, deadline, token: slot }).await.map_err(context)
     }
 
-    /// Hands a call with its slot to the task. Who has a slot finds room in the channel, so this does not wait.
+    /// Makes a call that has its slot: right here, where nothing stands in the way, or by the task. Who has a slot finds
+    /// room in the channel, so this does not wait.
     async fn queue(&self, call: Call<OwnedSemaphorePermit>) -> Result<PendingResponse> {
         let Call { request, expect, deadline, token: slot } = call;
         let room = self.commands.reserve().await.map_err(|_| self.shared.error())?;
@@ -234,7 +237,13 @@ impl Connection {
             span: self.span(api, version),
             _slot: slot,
         };
-        room.send(Command::Call(Call { request, expect, deadline, token }));
+        let call = Call { request, expect, deadline, token };
+        // The task takes calls from the channel under the link's lock, under which this is asked: no place in it is taken,
+        // but the one here.
+        let is_first = || self.commands.capacity() + 1 == self.commands.max_capacity();
+        if let Err(call) = self.shared.link.call_now(call, is_first) {
+            room.send(Command::Call(call));
+        }
         Ok(PendingResponse { answer, version, shared: Arc::clone(&self.shared) })
     }
 

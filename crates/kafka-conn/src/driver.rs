@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, timeout};
 
 use crate::authenticator::Authenticator;
 use crate::connector::Stream;
-use crate::session::{Event, Session};
+use crate::session::{Call, Event, Session};
 
 /// A stream and its session.
 pub(crate) struct Driver<T> {
@@ -48,6 +48,15 @@ impl<T> Driver<T> {
         let spoke = self.poll_authenticator(cx);
         let timed = self.poll_time(cx);
         wrote || read || spoke || timed
+    }
+
+    /// Makes a call, and writes it as far as the stream takes it. Returns whether another step is needed, as there are
+    /// events, or the time of something has come: then the next time is yet to be waited for.
+    pub(crate) fn call_now(&mut self, cx: &mut Context<'_>, call: Call<T>) -> bool {
+        self.session.handle_call(Instant::now().into_std(), call);
+        while self.poll_write(cx) {}
+        let timed = self.poll_time(cx);
+        timed || self.session.has_events()
     }
 
     /// The next event; those for the mechanism are seen to here.

@@ -19,6 +19,7 @@ use crate::connector::Stream;
 use crate::dialer::Dialer;
 use crate::driver::Driver;
 use crate::error::{Error, ErrorKind, Result};
+use crate::link::Link;
 use crate::meter::Meter;
 use crate::session::{Call, Event, SaslConfig, Session, SessionConfig, lost_by};
 
@@ -86,6 +87,7 @@ pub(crate) async fn open(
     })?;
     let slots = dialer.limits.max_in_flight.clamp(1, Semaphore::MAX_PERMITS / 2);
     let shared = Arc::new(Shared {
+        link: Link::new(driver),
         address: address.clone(),
         versions,
         call_timeout: dialer.call_timeout,
@@ -96,7 +98,7 @@ pub(crate) async fn open(
     });
     // Every call holds a slot, so calls always find room; the one more is for a close.
     let (sender, commands) = mpsc::channel(slots + 1);
-    let task = Task { driver, commands, shared: Arc::clone(&shared), abandoned: false };
+    let task = Task { commands, shared: Arc::clone(&shared), abandoned: false };
     let span = debug_span!(parent: None, "connection", broker = %address);
     tokio::spawn(task.run().instrument(span));
     Ok(Connection::new(sender, shared))
@@ -119,9 +121,8 @@ fn poll_handshake(driver: &mut Driver<Reply>, cx: &mut Context<'_>) -> Poll<Resu
     }
 }
 
-/// The connection's owner.
+/// The connection's owner. The driver is its, within reach of the handles.
 struct Task {
-    driver: Driver<Reply>,
     commands: mpsc::Receiver<Command>,
     shared: Arc<Shared>,
     /// All handles are gone.
@@ -131,33 +132,40 @@ struct Task {
 impl Task {
     async fn run(mut self) {
         debug!("connected");
-        let error = poll_fn(|cx| self.poll(cx)).await;
+        let shared = Arc::clone(&self.shared);
+        let error = poll_fn(|cx| self.poll(&shared.link, cx)).await;
         let refusal = self.end(&error);
         match error.kind() {
             ErrorKind::Closed => debug!("closed"),
             _ => debug!(error = %format_args!("{error:#}"), "lost"),
         }
-        let Self { driver, mut commands, .. } = self;
-        if matches!(error.kind(), ErrorKind::Closed) {
+        let commands = &mut self.commands;
+        let driver = shared.link.take();
+        if let Some(driver) = driver.filter(|_| matches!(error.kind(), ErrorKind::Closed)) {
             let mut shutdown = pin!(driver.shutdown());
             poll_fn(|cx| {
-                let _more_may_come = refuse_calls(&mut commands, &refusal, cx);
+                let _more_may_come = refuse_calls(commands, &refusal, cx);
                 shutdown.as_mut().poll(cx)
             })
             .await;
         }
         commands.close();
         // To the last: a handle may be about to put in what it has a place for.
-        poll_fn(|cx| refuse_calls(&mut commands, &refusal, cx)).await;
+        poll_fn(|cx| refuse_calls(commands, &refusal, cx)).await;
     }
 
     /// Until nothing happens any more: take calls, write, read, look at the time, hand out answers.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+    fn poll(&mut self, link: &Link, cx: &mut Context<'_>) -> Poll<Error> {
+        let over = || Poll::Ready(Error::new(ErrorKind::ConnectionLost));
+        link.step(cx, |driver, cx| self.poll_driver(driver, cx)).unwrap_or_else(over)
+    }
+
+    fn poll_driver(&mut self, driver: &mut Driver<Reply>, cx: &mut Context<'_>) -> Poll<Error> {
         loop {
-            let called = self.poll_commands(cx);
-            let moved = self.driver.poll_step(cx);
-            while let Some(event) = self.driver.poll_event() {
-                if let Some(error) = self.handle_event(event) {
+            let called = self.poll_commands(driver, cx);
+            let moved = driver.poll_step(cx);
+            while let Some(event) = driver.poll_event() {
+                if let Some(error) = self.handle_event(driver, event) {
                     return Poll::Ready(error);
                 }
             }
@@ -168,19 +176,19 @@ impl Task {
     }
 
     /// Takes all calls that are there, so that they go out in one write.
-    fn poll_commands(&mut self, cx: &mut Context<'_>) -> bool {
+    fn poll_commands(&mut self, driver: &mut Driver<Reply>, cx: &mut Context<'_>) -> bool {
         let mut any = false;
         while !self.abandoned {
             match self.commands.poll_recv(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Some(Command::Call(call))) => {
-                    self.driver.session.handle_call(Instant::now().into_std(), call);
+                    driver.session.handle_call(Instant::now().into_std(), call);
                 }
-                Poll::Ready(Some(Command::Close)) => self.close(),
+                Poll::Ready(Some(Command::Close)) => self.close(driver),
                 // The last handle is gone.
                 Poll::Ready(None) => {
                     self.abandoned = true;
-                    self.close();
+                    self.close(driver);
                 }
             }
             any = true;
@@ -188,13 +196,13 @@ impl Task {
         any
     }
 
-    fn close(&mut self) {
+    fn close(&self, driver: &mut Driver<Reply>) {
         self.end(&Error::new(ErrorKind::Closed));
-        self.driver.session.handle_close(Instant::now().into_std());
+        driver.session.handle_close(Instant::now().into_std());
     }
 
     /// Returns why the session is over, when it is.
-    fn handle_event(&mut self, event: Event<Reply>) -> Option<Error> {
+    fn handle_event(&self, driver: &mut Driver<Reply>, event: Event<Reply>) -> Option<Error> {
         match event {
             Event::Answered { mut token, request, body, .. } => {
                 let bytes = body.len();
@@ -205,7 +213,7 @@ impl Task {
             Event::Sent { mut token } => token.tell(Ok(Bytes::new())),
             Event::Failed { mut token, error } => token.tell(Err(error.with_broker(&self.shared.address))),
             Event::Late { request, error } => {
-                if let Some(token) = self.driver.session.token_mut(request.correlation_id) {
+                if let Some(token) = driver.session.token_mut(request.correlation_id) {
                     token.tell(Err(error.with_broker(&self.shared.address)));
                 }
             }
@@ -228,6 +236,13 @@ impl Task {
         let _first = self.shared.end.set(error.clone());
         self.shared.slots.close();
         error
+    }
+}
+
+/// However it ends, also with its runtime, the stream does not outlive it.
+impl Drop for Task {
+    fn drop(&mut self) {
+        drop(self.shared.link.take());
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -54,7 +54,11 @@ struct Caller {
 impl Requests {
     pub(crate) fn new(transport: Transport, config: Arc<WriterConfig>) -> Self {
         let caller = Arc::new(Caller { transport, config });
-        Self { caller, starting: BTreeMap::new(), steps: FuturesUnordered::new() }
+        let steps = FuturesUnordered::new();
+        // Whoever polls all futures of such a set is woken at once, lest it starve others. For the one future of a lone
+        // message that would be a way through the runtime's queue, and to another thread. So there is one more.
+        steps.push(Box::pin(pending()) as Step);
+        Self { caller, starting: BTreeMap::new(), steps }
     }
 
     /// Starts a request, when those to its broker that came before are started. Nothing happens until
@@ -69,18 +73,18 @@ impl Requests {
         }
     }
 
-    /// The next answer; `None` where none is to come.
+    /// The next answer.
     ///
     /// **Cancel safety:** nothing is lost.
-    pub(crate) async fn next(&mut self) -> Option<Answer> {
+    pub(crate) async fn next(&mut self) -> Answer {
         loop {
-            match self.steps.next().await? {
-                Event::Answered(answer) => return Some(answer),
+            match self.steps.select_next_some().await {
+                Event::Answered(answer) => return answer,
                 Event::Started(broker, started) => {
                     self.start_next(broker);
                     match started {
                         Ok(started) => self.finish(started),
-                        Err(answer) => return Some(answer),
+                        Err(answer) => return answer,
                     }
                 }
             }

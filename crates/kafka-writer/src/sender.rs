@@ -154,7 +154,7 @@ impl Sender {
             changed = self.cluster.changed(), if self.is_watching => Event::Cluster(changed),
             Some(answer) = self.asking.next() => Event::Identity(answer),
             sealed = self.sealer.next() => Event::Sealed(sealed),
-            Some(answer) = self.requests.next() => Event::Answer(answer),
+            answer = self.requests.next() => Event::Answer(answer),
             () = self.shared.noted() => Event::Look,
             () = sleep_until(timeout.unwrap_or_else(Instant::now)), if timeout.is_some() => Event::Look,
         }

@@ -243,6 +243,21 @@ impl<T> Session<T> {
         self.in_flight.len()
     }
 
+    /// Whether a call would be the only one: none is in flight, held back or about to be written, and nothing else is
+    /// under way.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.state, State::Ready)
+            && self.in_flight.len() == 0
+            && self.held.is_empty()
+            && self.outbox.is_drained()
+            && !self.has_events()
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) has something to say.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Whether the session is over.
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
