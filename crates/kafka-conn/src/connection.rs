@@ -26,9 +26,10 @@ use crate::task::{Command, Reply};
 
 /// A connection to a broker, ready for calls: versions are negotiated.
 ///
-/// It is a handle: clones share one socket, which a task owns. Calls are pipelined, and answered in the order in which
-/// they were made; at most [`max_in_flight`](crate::ConnectionLimits::max_in_flight) at a time. When the last handle is dropped,
-/// calls in flight are still answered, then the socket is closed; [`close`](Self::close) does the same and waits.
+/// It is a handle: clones share one socket, which a task owns; a lone small call is written by who makes it. Calls are
+/// pipelined, and answered in the order in which they were made; at most
+/// [`max_in_flight`](crate::ConnectionLimits::max_in_flight) at a time. When the last handle is dropped, calls in
+/// flight are still answered, then the socket is closed; [`close`](Self::close) does the same and waits.
 ///
 /// **Cancel safety:** dropping the future of a call never disturbs the connection: a request that was queued goes out
 /// whole, and its answer is discarded when it comes.
@@ -287,7 +288,9 @@ impl Future for PendingResponse {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(Pin::new(&mut self.answer).poll(cx));
-        let body = answer.unwrap_or_else(|_| Err(self.shared.error()))?;
+        // Nobody said what became of it: the task ended with its runtime, or the stream panicked.
+        let lost = |_| Err(Error::new(ErrorKind::ConnectionLost).with_broker(&self.shared.address));
+        let body = answer.unwrap_or_else(lost)?;
         Poll::Ready(Ok(RawResponse { version: self.version, body }))
     }
 }

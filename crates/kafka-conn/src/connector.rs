@@ -81,7 +81,8 @@ pub struct SocketAddresses {
     pub remote: SocketAddr,
 }
 
-/// Both directions of a connection. Everything that can be one is one.
+/// Both directions of a connection. Everything that can be one is one. It is read by the connection's task, and written
+/// by that or by who makes a call, one at a time.
 ///
 /// Where reading or writing fails with an [`io::Error`] that carries an [`Error`] of this crate
 /// (`io::Error::other(error)`), callers get that one.

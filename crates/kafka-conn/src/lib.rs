@@ -13,8 +13,9 @@
 //!                                                             FrameDecoder (sans-IO) ◄─────────┘
 //! ```
 //!
-//! A request is encoded by its caller, framed by the [`Session`](session::Session), and written by the task that owns the
-//! socket; or, where it is small and the connection idle, by its caller. A frame that comes back answers the oldest request in flight; its caller decodes it.
+//! A request is encoded by its caller, framed by the [`Session`](session::Session), and written by the task that owns
+//! the socket; or, where it is small and the connection idle, by its caller. A frame that comes back answers the oldest
+//! request in flight; its caller decodes it.
 //!
 //! A [`Dialer`] says how connections come about: `Tls` encrypts them, a [`Mechanism`](sasl::Mechanism) authenticates
 //! them, a [`Connector`] and a [`Resolver`] may replace TCP and DNS.

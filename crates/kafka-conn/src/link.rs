@@ -2,10 +2,11 @@
 //!
 //! The task drives it: all that is read, and nearly all that is written, is its doing. But the way of a call through the
 //! task's queue takes longer than writing a small request; so where the connection is idle, whoever makes a call writes
-//! it. The lock is held for one step, never over a wait.
+//! it. The lock is held for one step, never over a wait; and only the task waits for it.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
 use crate::driver::Driver;
@@ -51,19 +52,23 @@ impl Link {
         if call.request.body.len() > MAX_BODY {
             return Err(call);
         }
-        let mut linked = match self.linked.try_lock() {
-            Ok(linked) => linked,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Err(call),
-        };
+        let Ok(mut linked) = self.linked.try_lock() else { return Err(call) };
         let Some(Linked { driver, waker: Some(waker) }) = linked.as_mut() else { return Err(call) };
         if !driver.session.is_idle() || !is_first() {
             return Err(call);
         }
-        let needs_step = driver.call_now(&mut Context::from_waker(waker), call);
-        let waker = needs_step.then(|| waker.clone());
+        let waker = waker.clone();
+        let cx = &mut Context::from_waker(&waker);
+        // A stream is perhaps a user's: when it panics, that ends the connection, and not the task of who makes a call.
+        let needs_step = catch_unwind(AssertUnwindSafe(|| driver.call_now(cx, call))).unwrap_or_else(|_| {
+            tracing::error!("a stream panicked");
+            drop(linked.take());
+            true
+        });
         drop(linked);
-        waker.into_iter().for_each(Waker::wake);
+        if needs_step {
+            waker.wake();
+        }
         Ok(())
     }
 
@@ -72,7 +77,7 @@ impl Link {
         self.lock().take().map(|linked| linked.driver)
     }
 
-    /// A step that panicked has ended the task, and this with it.
+    /// A step of the task that panics ends it, and what is here with it.
     fn lock(&self) -> MutexGuard<'_, Option<Linked>> {
         self.linked.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,8 +95,10 @@ const MAX_BODY: usize = 64 << 10;
 #[cfg(test)]
 mod tests {
     use std::future::Future;
-    use std::pin::pin;
+    use std::io;
+    use std::pin::{Pin, pin};
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicU8, Ordering};
     use std::task::Poll;
     use std::time::Duration;
 
@@ -99,7 +106,7 @@ mod tests {
     use bytes::{Bytes, BytesMut};
     use kafka_protocol::messages::api_versions::ApiVersionsResponse;
     use kafka_protocol::{ApiKey, Message};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
     use tokio::runtime;
     use tokio::time::{Instant, sleep, timeout};
 
@@ -113,13 +120,50 @@ mod tests {
 
     /// A broker that only says which versions it speaks; the rest of its end of the stream is the test's.
     #[derive(Debug)]
-    struct Pipe(Mutex<Option<tokio::sync::oneshot::Sender<DuplexStream>>>);
+    struct Pipe {
+        end: Mutex<Option<tokio::sync::oneshot::Sender<DuplexStream>>>,
+        trouble: Arc<AtomicU8>,
+    }
+
+    /// A stream of which the test says what becomes of writes.
+    struct Troubled {
+        stream: DuplexStream,
+        trouble: Arc<AtomicU8>,
+    }
+
+    const NONE: u8 = 0;
+    const FAILS: u8 = 1;
+    const PANICS: u8 = 2;
+
+    impl AsyncRead for Troubled {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_read(cx, into)
+        }
+    }
+
+    impl AsyncWrite for Troubled {
+        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            match self.trouble.load(Ordering::Relaxed) {
+                FAILS => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+                PANICS => panic!("a stream that panics"),
+                _ => Pin::new(&mut self.stream).poll_write(cx, bytes),
+            }
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_shutdown(cx)
+        }
+    }
 
     #[async_trait]
     impl Connector for Pipe {
         async fn connect(&self, _: &BrokerAddress, _: &ConnectOptions) -> Result<Box<dyn Stream>> {
-            let (client, mut broker) = duplex(1 << 20);
-            let end = self.0.lock().unwrap().take().unwrap();
+            let (stream, mut broker) = duplex(1 << 20);
+            let end = self.end.lock().unwrap().take().unwrap();
             tokio::spawn(async move {
                 let mut answer = BytesMut::new();
                 ApiVersionsResponse::default().encode(4, &mut answer).unwrap();
@@ -129,7 +173,7 @@ mod tests {
                 broker.write_all(&answer).await.unwrap();
                 end.send(broker).unwrap();
             });
-            Ok(Box::new(client))
+            Ok(Box::new(Troubled { stream, trouble: Arc::clone(&self.trouble) }))
         }
     }
 
@@ -150,8 +194,13 @@ mod tests {
     }
 
     async fn connect() -> (Connection, DuplexStream) {
+        connect_with(&Arc::default()).await
+    }
+
+    async fn connect_with(trouble: &Arc<AtomicU8>) -> (Connection, DuplexStream) {
         let (sender, end) = tokio::sync::oneshot::channel();
-        let dialer = Dialer { connector: Arc::new(Pipe(Mutex::new(Some(sender)))), ..Dialer::default() };
+        let pipe = Pipe { end: Mutex::new(Some(sender)), trouble: Arc::clone(trouble) };
+        let dialer = Dialer { connector: Arc::new(pipe), ..Dialer::default() };
         let connection = dialer.dial("broker").await.unwrap();
         // The task has its first turn.
         tokio::task::yield_now().await;
@@ -209,6 +258,65 @@ mod tests {
             }
         }
         answers.await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn nobody_is_overtaken_by_himself_where_several_call() {
+        let (connection, mut broker) = connect().await;
+        let answers = tokio::spawn(async move {
+            let mut next = [0; 3];
+            for _ in 0..next.len() as u32 * CALLS {
+                let request = request(&mut broker).await;
+                let (caller, number) = (number(&request) >> 16, number(&request) & 0xffff);
+                assert_eq!(number, next[caller as usize], "caller {caller}");
+                next[caller as usize] += 1;
+                broker.write_all(&[0, 0, 0, 5]).await.unwrap();
+                broker.write_all(&[&request[4..8], &[0]].concat()).await.unwrap();
+            }
+        });
+        let callers = (0..3).map(|caller| {
+            let connection = connection.clone();
+            tokio::spawn(async move {
+                for number in 0..CALLS / 2 {
+                    let numbers = [2 * number, 2 * number + 1].map(|number| caller << 16 | number);
+                    let len = if number % 3 == 0 { MAX_BODY } else { 0 };
+                    let first = connection.start_raw(numbered(numbers[0], len), CallOptions::default()).await.unwrap();
+                    let second = connection.start_raw(numbered(numbers[1], 0), CallOptions::default()).await.unwrap();
+                    first.await.unwrap();
+                    second.await.unwrap();
+                }
+            })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            caller.await.unwrap();
+        }
+        answers.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_write_that_fails_or_panics_ends_the_connection_and_not_the_caller() {
+        for (trouble, unsent) in [(FAILS, true), (PANICS, false)] {
+            let now = Arc::new(AtomicU8::new(NONE));
+            let (connection, _broker) = connect_with(&now).await;
+            now.store(trouble, Ordering::Relaxed);
+            let lost = connection.start_raw(numbered(0, 0), CallOptions::default()).await.unwrap();
+            // Before the task has seen it.
+            let behind = connection.start_raw(numbered(1, 0), CallOptions::default()).await.unwrap();
+            let error = lost.await.unwrap_err();
+            assert!(error.is_connection() && error.is_unsent() == unsent, "{error:?}");
+            let error = behind.await.unwrap_err();
+            assert!(error.is_connection() && error.is_unsent() && error.context().api.is_some(), "{error:?}");
+            assert!(connection.is_closed());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_without_an_answer_is_done_when_it_is_written() {
+        let (connection, mut broker) = connect().await;
+        for expected in 0..3 {
+            connection.send_raw(numbered(expected, 0), CallOptions::default()).await.unwrap();
+            assert_eq!(number(&request(&mut broker).await), expected);
+        }
     }
 
     /// The timer that an answered call leaves behind goes off, is of no use to anybody, and then to this call.

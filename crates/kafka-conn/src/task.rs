@@ -1,4 +1,5 @@
-//! The task that owns one connection: takes calls from the handles, drives the session, hands out answers.
+//! The task that owns one connection: takes calls from the handles, drives the session, hands out answers. A lone small
+//! call may be made beside it ([`Link`]).
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -162,13 +163,14 @@ impl Task {
 
     fn poll_driver(&mut self, driver: &mut Driver<Reply>, cx: &mut Context<'_>) -> Poll<Error> {
         loop {
-            let called = self.poll_commands(driver, cx);
-            let moved = driver.poll_step(cx);
+            // First of all: a call that was made beside the task may have left some.
             while let Some(event) = driver.poll_event() {
                 if let Some(error) = self.handle_event(driver, event) {
                     return Poll::Ready(error);
                 }
             }
+            let called = self.poll_commands(driver, cx);
+            let moved = driver.poll_step(cx);
             if !called && !moved {
                 return Poll::Pending;
             }

@@ -45,7 +45,6 @@ struct Started {
 }
 
 /// What each request is made with.
-#[derive(Debug)]
 struct Caller {
     transport: Transport,
     config: Arc<WriterConfig>,
@@ -56,7 +55,8 @@ impl Requests {
         let caller = Arc::new(Caller { transport, config });
         let steps = FuturesUnordered::new();
         // Whoever polls all futures of such a set is woken at once, lest it starve others. For the one future of a lone
-        // message that would be a way through the runtime's queue, and to another thread. So there is one more.
+        // message that would be a way through the runtime's queue, and to another thread. So there is one more, which also keeps
+        // the set from ever being empty.
         steps.push(Box::pin(pending()) as Step);
         Self { caller, starting: BTreeMap::new(), steps }
     }

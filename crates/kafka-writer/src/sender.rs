@@ -153,8 +153,10 @@ impl Sender {
             command = self.commands.recv(), if open || !self.commands.is_closed() => Event::Command(command),
             changed = self.cluster.changed(), if self.is_watching => Event::Cluster(changed),
             Some(answer) = self.asking.next() => Event::Identity(answer),
-            sealed = self.sealer.next() => Event::Sealed(sealed),
+            // This also starts requests, of which there are few: batches that are sealed one after the other must not
+            // keep them back.
             answer = self.requests.next() => Event::Answer(answer),
+            sealed = self.sealer.next() => Event::Sealed(sealed),
             () = self.shared.noted() => Event::Look,
             () = sleep_until(timeout.unwrap_or_else(Instant::now)), if timeout.is_some() => Event::Look,
         }

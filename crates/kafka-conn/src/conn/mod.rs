@@ -1,7 +1,7 @@
 //! kafka-go's low-level API: one connection to one broker, bound to a partition or to none.
 //!
 //! ```text
-//!  Conn ── position, deadlines, acks ──► Connection (pipelined handle) ──► the connection's task
+//!  Conn ── position, deadlines, acks ──► Connection (pipelined handle) ──► the connection's task, or socket
 //!   ├─ write_messages ──► BatchBuilder ──► Produce
 //!   └─ read_batch ──► Fetch ──► Batch ──► Fetched (sans-IO): batches, transactions, records
 //! ```

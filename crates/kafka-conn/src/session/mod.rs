@@ -243,9 +243,9 @@ impl<T> Session<T> {
         self.in_flight.len()
     }
 
-    /// Whether a call would be the only one: none is in flight, held back or about to be written, and nothing else is
-    /// under way.
-    pub fn is_idle(&self) -> bool {
+    /// Whether a call would be the only one: none is in flight, held back or about to be written. It may be held back all
+    /// the same, where the broker has asked for a pause or the session is being renewed.
+    pub(crate) fn is_idle(&self) -> bool {
         matches!(self.state, State::Ready)
             && self.in_flight.len() == 0
             && self.held.is_empty()
@@ -254,7 +254,7 @@ impl<T> Session<T> {
     }
 
     /// Whether [`poll_event`](Self::poll_event) has something to say.
-    pub fn has_events(&self) -> bool {
+    pub(crate) fn has_events(&self) -> bool {
         !self.events.is_empty()
     }
 

@@ -152,7 +152,7 @@ impl Lane {
         true
     }
 
-    /// Hands out the next batch: its id, which attempt this is, and its bytes.
+    /// Hands out the next batch: its id and its bytes.
     pub(super) fn lease(&mut self, turn: &mut Turn<'_>) -> Option<(u64, Bytes)> {
         let at = self.next_to_send(turn)?;
         let batch = self.batches.get_mut(at)?;
