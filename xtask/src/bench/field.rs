@@ -2,6 +2,7 @@
 
 use kafka_admin::{Admin, Apply, NewTopic, OffsetSpec, TopicPartition};
 use kafka_conn::{BrokerAddress, IsolationLevel, Transport, TransportConfig};
+use kafka_writer::{Message, SendOptions, Writer, WriterConfig};
 use tokio::runtime::Runtime;
 
 use crate::kafka::{Cluster, Config, Folders, IoContext as _, Version};
@@ -41,6 +42,27 @@ impl Field {
             self.admin.wait_for_leaders(&[&name]).await?;
             Ok(name)
         })
+    }
+
+    /// Writes a message to each partition of a new topic: a broker that leads thousands makes their logs long after it
+    /// has said so, and refuses what comes earlier.
+    pub(super) fn warm(&self, topic: &str, partitions: i32) -> Result<(), Failure> {
+        let config = WriterConfig { topic: Some(topic.into()), ..WriterConfig::default() };
+        self.runtime.block_on(async {
+            let writer = Writer::new(self.admin.transport().clone(), config)?;
+            let mut deliveries = Vec::new();
+            for partition in 0..partitions {
+                let message = Message { value: Some("warm".into()), ..Message::default() };
+                let options = SendOptions { partition: Some(partition), ..SendOptions::default() };
+                deliveries.push(writer.send_with(message, options).await?);
+            }
+            for delivery in deliveries {
+                delivery.await?;
+            }
+            writer.close().await?;
+            Ok::<_, Failure>(())
+        })?;
+        self.check_count(topic, partitions, partitions as usize)
     }
 
     pub(super) fn delete(&self, topic: &str) -> Result<(), Failure> {

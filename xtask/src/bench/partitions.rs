@@ -40,11 +40,15 @@ impl Arguments {
             "fetch_batch, ns each",
         ]);
         for partitions in &self.partitions {
-            table.add(self.row(&programs, &field, *partitions)?);
+            self.compare(&programs, &field, *partitions)?.into_iter().for_each(|row| table.add(row));
         }
         let text = format!(
             "Client CPU nanoseconds for each of {} messages of 100 B without key, medians of {} rounds; Kafka {RELEASE}, \
-             one broker.\n\n{}",
+             one broker, topics that were written to before.\n\n\
+             Among more partitions batches are smaller. So the same is done on a tenth of the partitions, {MOST_FEW} at \
+             most, where a batch may have no more messages than it just had on average: as many batches of the same size, \
+             in requests that have several of them too. More requests, if anything, as each has one batch of a partition.\
+             \n\n{}",
             self.count,
             self.rounds,
             table.to_markdown()
@@ -53,35 +57,74 @@ impl Arguments {
         Ok(())
     }
 
-    fn row(&self, programs: &Programs, field: &Field, partitions: i32) -> Result<Vec<String>, Failure> {
-        let (mut written, mut read, mut read_batches) = (Vec::new(), Vec::new(), Vec::new());
+    /// The row of so many partitions; that of a few, with batches of the same size; and how the two compare.
+    fn compare(&self, programs: &Programs, field: &Field, partitions: i32) -> Result<Vec<Vec<String>>, Failure> {
+        let few = Some((partitions / 10).min(MOST_FEW)).filter(|few| *few > 0);
+        let (mut of_many, mut of_few, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.rounds {
-            let topic = field.create("partitions", partitions)?;
-            let run = |client, operation| -> Result<Run, Failure> {
-                let work = Work { operation, count: self.count as usize, size: 100, codec: Codec::None };
-                let run = measure::run(operation.name(), &mut programs.command(client, work, &field.brokers, &topic))?;
-                println!(
-                    "  {partitions} partitions, {}: cpu {:.2} s, wall {:.2} s",
-                    operation.name(),
-                    run.cpu,
-                    run.wall
-                );
-                Ok(run)
-            };
-            written.push(run(Client::Ours, Operation::Produce)?);
-            field.check_count(&topic, partitions, self.count as usize)?;
-            for (client, runs) in [(Client::Ours, &mut read), (Client::OursBatches, &mut read_batches)] {
-                let run = run(client, Operation::Consume)?;
-                let messages = line(&run.output, "read").and_then(|numbers| numbers.first().copied());
-                check(messages == Some(f64::from(self.count)), || format!("read {messages:?} messages"))?;
-                runs.push(run);
+            let many = self.measure(programs, field, partitions, None)?;
+            if let Some(few) = few {
+                let found = self.measure(programs, field, few, Some(many[0]))?;
+                ratios.push(std::array::from_fn(|at| many[at] / found[at]));
+                of_few.push(found);
             }
-            field.delete(&topic)?;
+            of_many.push(many);
         }
-        let each = |runs: &[Run]| median(runs.iter().map(|run| run.cpu * 1e9 / f64::from(self.count)));
-        let batch = median(written.iter().filter_map(|run| line(&run.output, "batch")?.first().copied()));
-        let cells = [batch, each(&written), each(&read), each(&read_batches)];
-        let cells = cells.map(|number| number.map_or_else(String::new, |number| format!("{number:.0}")));
-        Ok([vec![partitions.to_string()], cells.to_vec()].concat())
+        let mut rows = vec![row(partitions.to_string(), &of_many, 0)];
+        if let Some(few) = few {
+            rows.push(row(format!("{few}, small batches"), &of_few, 0));
+            rows.push(row(format!("{partitions} / {few}"), &ratios, 2));
+        }
+        Ok(rows)
+    }
+
+    /// One round on a topic of its own, whose batches have no more messages than a limit.
+    fn measure(
+        &self,
+        programs: &Programs,
+        field: &Field,
+        partitions: i32,
+        limit: Option<f64>,
+    ) -> Result<Figures, Failure> {
+        let topic = field.create("partitions", partitions)?;
+        field.warm(&topic, partitions)?;
+        let count = self.count as usize;
+        let all = count + partitions as usize;
+        let run = |client, operation, count| -> Result<(Run, f64), Failure> {
+            let work = Work { operation, count, size: 100, codec: Codec::None };
+            let mut command = programs.command(client, work, &field.brokers, &topic);
+            command.args(limit.map(|limit| limit.to_string()));
+            let run = measure::run(operation.name(), &mut command)?;
+            let name = operation.name();
+            println!("  {partitions} partitions, {name}: cpu {:.2} s, wall {:.2} s", run.cpu, run.wall);
+            let each = run.cpu * 1e9 / count as f64;
+            Ok((run, each))
+        };
+        let read = |client| -> Result<f64, Failure> {
+            let (run, each) = run(client, Operation::Consume, all)?;
+            let messages = line(&run.output, "read").and_then(|numbers| numbers.first().copied());
+            check(messages == Some(all as f64), || format!("read {messages:?} messages"))?;
+            Ok(each)
+        };
+        let (written, write) = run(Client::Ours, Operation::Produce, count)?;
+        field.check_count(&topic, partitions, all)?;
+        let batch = line(&written.output, "batch").and_then(|numbers| numbers.first().copied());
+        let batch = batch.ok_or_else(|| Failure::from(format!("it printed {:?}", written.output)))?;
+        let figures = [batch, write, read(Client::Ours)?, read(Client::OursBatches)?];
+        field.delete(&topic)?;
+        Ok(figures)
     }
 }
+
+/// Messages in a batch, and nanoseconds of a message that is written, fetched, and fetched in batches.
+type Figures = [f64; 4];
+
+/// The medians of some rounds.
+fn row(name: String, rounds: &[Figures], decimals: usize) -> Vec<String> {
+    let median = |at: usize| median(rounds.iter().map(|figures| figures[at]));
+    let cell = |at| median(at).map_or_else(String::new, |number| format!("{number:.decimals$}"));
+    std::iter::once(name).chain((0..4).map(cell)).collect()
+}
+
+/// Enough partitions for requests of many batches, and few enough that none of them has to wait for its turn.
+const MOST_FEW: i32 = 100;

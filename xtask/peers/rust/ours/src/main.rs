@@ -28,12 +28,14 @@ async fn main() -> Result {
 }
 
 fn writer(transport: Transport, work: &Work, linger: Duration) -> Result<Writer> {
+    let defaults = WriterConfig::default();
     let config = WriterConfig {
         topic: Some(work.topic.as_str().into()),
         compression: if work.lz4 { Compression::Lz4 } else { Compression::None },
         idempotence: Idempotence::Require,
         linger,
-        ..WriterConfig::default()
+        batch_messages: work.batch_messages.unwrap_or(defaults.batch_messages),
+        ..defaults
     };
     Ok(Writer::new(transport, config)?)
 }

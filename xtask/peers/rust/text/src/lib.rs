@@ -56,7 +56,7 @@ impl Random {
 
 const LEN: usize = 4 << 20;
 
-/// What a program is asked to do: `OPERATION BROKER TOPIC COUNT BYTES none|lz4`.
+/// What a program is asked to do: `OPERATION BROKER TOPIC COUNT BYTES none|lz4 [BATCH_MESSAGES]`.
 #[derive(Clone, Debug)]
 pub struct Work {
     pub operation: String,
@@ -65,19 +65,22 @@ pub struct Work {
     pub count: usize,
     pub size: usize,
     pub lz4: bool,
+    /// Messages in a batch, at most. Only ours is asked for that.
+    pub batch_messages: Option<usize>,
 }
 
 impl Work {
     /// From the command line.
     pub fn from_arguments() -> Self {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
-        let [operation, broker, topic, count, size, codec] = &arguments[..] else {
-            panic!("arguments: OPERATION BROKER TOPIC COUNT BYTES none|lz4")
+        let (words, batch_messages) = arguments.split_at(arguments.len().min(6));
+        let ([operation, broker, topic, count, size, codec], [] | [_]) = (words, batch_messages) else {
+            panic!("arguments: OPERATION BROKER TOPIC COUNT BYTES none|lz4 [BATCH_MESSAGES]")
         };
         let number = |text: &String| text.parse().expect("a number");
-        let (count, size) = (number(count), number(size));
+        let (count, size, batch_messages) = (number(count), number(size), batch_messages.first().map(number));
         let (operation, broker, topic) = (operation.clone(), broker.clone(), topic.clone());
-        Self { operation, broker, topic, count, size, lz4: codec == "lz4" }
+        Self { operation, broker, topic, count, size, lz4: codec == "lz4", batch_messages }
     }
 
     /// A group that nobody else has.
