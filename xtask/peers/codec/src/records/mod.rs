@@ -87,5 +87,5 @@ fn decoding(name: &'static str, mut decode: impl FnMut() -> Digest + 'static, ex
 fn assert_compressible(batch: &Bytes, sources: &'static [Source], codec: Compression) {
     let plain = ours::Encoder::new(sources, Compression::None).batch();
     let ratio = plain.len() as f64 / batch.len() as f64;
-    assert!(codec == Compression::None || (2.0..=4.0).contains(&ratio), "{codec} compresses {ratio:.2} fold");
+    assert!(codec == Compression::None || (1.9..=4.0).contains(&ratio), "{codec} compresses {ratio:.2} fold");
 }
