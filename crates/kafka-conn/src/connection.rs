@@ -242,7 +242,7 @@ impl Connection {
         // The task takes calls from the channel under the link's lock, under which this is asked: no place in it is taken,
         // but the one here.
         let is_first = || self.commands.capacity() + 1 == self.commands.max_capacity();
-        if let Err(call) = self.shared.link.call_now(call, is_first) {
+        if let Some(call) = self.shared.link.call_now(call, is_first) {
             room.send(Command::Call(call));
         }
         Ok(PendingResponse { answer, version, shared: Arc::clone(&self.shared) })

@@ -44,18 +44,18 @@ impl Link {
         Some(act(driver, cx))
     }
 
-    /// Makes a small call right here, if the connection is idle; else the call comes back, for the task. `is_first` says,
+    /// Makes a small call right here, if the connection is idle; else it comes back, for the task. `is_first` says,
     /// under the lock, whether the task has taken all calls that were made before.
     ///
     /// Others than small ones are the task's: to write them takes a while, and the caller may have more to do.
-    pub(crate) fn call_now(&self, call: Call<Reply>, is_first: impl FnOnce() -> bool) -> Result<(), Call<Reply>> {
+    pub(crate) fn call_now(&self, call: Call<Reply>, is_first: impl FnOnce() -> bool) -> Option<Call<Reply>> {
         if call.request.body.len() > MAX_BODY {
-            return Err(call);
+            return Some(call);
         }
-        let Ok(mut linked) = self.linked.try_lock() else { return Err(call) };
-        let Some(Linked { driver, waker: Some(waker) }) = linked.as_mut() else { return Err(call) };
+        let Ok(mut linked) = self.linked.try_lock() else { return Some(call) };
+        let Some(Linked { driver, waker: Some(waker) }) = linked.as_mut() else { return Some(call) };
         if !driver.session.is_idle() || !is_first() {
-            return Err(call);
+            return Some(call);
         }
         let waker = waker.clone();
         let cx = &mut Context::from_waker(&waker);
@@ -69,7 +69,7 @@ impl Link {
         if needs_step {
             waker.wake();
         }
-        Ok(())
+        None
     }
 
     /// Takes the driver out, to end it.
