@@ -267,6 +267,42 @@ fn a_decompression_bomb_is_stopped_at_the_limit() {
     }
 }
 
+/// Whatever was appended, sealed, refused or recycled before, with whichever codec.
+#[test]
+fn an_early_checksum_is_the_same() {
+    let producer = Producer { producer_id: 77, producer_epoch: 3, base_sequence: 12 };
+    let options = BatchOptions { producer, ..BatchOptions::default() };
+    let mut late = BatchBuilder::new(options.clone());
+    let mut early = BatchBuilder::new(options).with_early_checksum();
+    let mut lz4 = Compressor::new(Compression::Lz4, None).unwrap();
+    let mut random = fastrand::Rng::with_seed(7);
+    for round in 0..60 {
+        // None at all, some that fit in a first look, and some that need many.
+        for _ in 0..random.usize(..[1, 8, 400][round % 3]) {
+            let len = random.usize(..900);
+            let value: Vec<_> = std::iter::repeat_with(|| random.u8(..)).take(len).collect();
+            let timestamp = random.i64(0..1 << 40);
+            for builder in [&mut late, &mut early] {
+                builder.append(timestamp, None, Some(&value), []).unwrap();
+            }
+        }
+        // One that runs on with what it has got.
+        let mut copy = early.clone();
+        let mut codec = Compressor::default();
+        let batch = late.seal(&mut codec).unwrap();
+        let compressed = copy.seal(&mut lz4).unwrap();
+        assert_eq!(copy.seal(&mut codec).unwrap(), BatchBuilder::new(late.options().clone()).seal(&mut codec).unwrap());
+        assert_eq!(early.seal(&mut codec).unwrap(), batch, "round {round}");
+        assert_eq!(batch[17..21], crc32c::crc32c(&batch[21..]).to_be_bytes());
+        let count = only_batch(compressed).count();
+        let other = Producer { base_sequence: 99, ..producer };
+        let stamped = stamp_producer(batch.clone(), other).unwrap();
+        assert_eq!(stamped[17..21], crc32c::crc32c(&stamped[21..]).to_be_bytes());
+        assert_eq!(only_batch(stamped).count(), count);
+        early.recycle(batch.into());
+    }
+}
+
 /// A batch that was changed, with the checksum of what it is now.
 fn with_checksum(mut batch: Vec<u8>) -> Bytes {
     let checksum = crc32c::crc32c(&batch[21..]);

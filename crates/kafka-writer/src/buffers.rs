@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use kafka_protocol::records::{BatchBuilder, BatchOptions};
+use kafka_protocol::records::{BatchBuilder, BatchOptions, Compression};
 
 use crate::lock::lock;
 
@@ -16,6 +16,8 @@ pub(crate) struct Buffers {
     idle: Mutex<Idle>,
     /// How many of each kind are kept.
     max: usize,
+    /// What becomes of the batches.
+    compression: Compression,
 }
 
 #[derive(Default)]
@@ -27,17 +29,25 @@ struct Idle {
 }
 
 impl Buffers {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { idle: Mutex::default(), max }
+    pub(crate) fn new(max: usize, compression: Compression) -> Self {
+        Self { idle: Mutex::default(), max, compression }
     }
 
     pub(crate) fn take(&self) -> BatchBuilder {
         let mut idle = lock(&self.idle);
-        let mut builder = idle.builders.pop().unwrap_or_else(|| BatchBuilder::new(BatchOptions::default()));
+        let mut builder = idle.builders.pop().unwrap_or_else(|| self.builder());
         if let Some(buffer) = idle.buffers.pop() {
             builder.recycle(buffer);
         }
         builder
+    }
+
+    fn builder(&self) -> BatchBuilder {
+        let builder = BatchBuilder::new(BatchOptions::default());
+        match self.compression {
+            Compression::None => builder.with_early_checksum(),
+            _ => builder,
+        }
     }
 
     /// Takes back a builder whose batch was sealed.
@@ -73,7 +83,7 @@ impl fmt::Debug for Buffers {
 
 #[cfg(test)]
 mod tests {
-    use kafka_protocol::records::{Compression, Compressor};
+    use kafka_protocol::records::Compressor;
 
     use super::*;
 
@@ -90,7 +100,7 @@ mod tests {
     fn a_buffer_that_comes_back_late_is_used_again() {
         for compression in Compression::ALL {
             let mut compressor = Compressor::new(compression, None).unwrap();
-            let buffers = Buffers::new(2);
+            let buffers = Buffers::new(2, compression);
             let mut batch = seal(&buffers, buffers.take(), &mut compressor);
             let mut places = Vec::new();
             for _ in 0..6 {

@@ -316,6 +316,8 @@ pub(crate) fn headers(message: &Message) -> impl ExactSizeIterator<Item = (&'_ s
 
 #[cfg(test)]
 mod tests {
+    use kafka_protocol::records::Compression;
+
     use super::*;
 
     fn message(len: usize) -> Message {
@@ -333,7 +335,7 @@ mod tests {
         fn new(messages: usize, bytes: usize) -> Self {
             Self {
                 partition: Partition::new(0, "t".into(), 0),
-                buffers: Buffers::new(2),
+                buffers: Buffers::new(2, Compression::None),
                 limits: BatchLimits { messages, bytes },
                 start: Instant::now(),
             }

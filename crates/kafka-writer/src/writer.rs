@@ -87,7 +87,8 @@ impl Writer {
         let topics = Topics::new(Arc::clone(&config.balancer));
         // As many as full batches may be queued: where brokers are slow, most of them come back at once, and a fresh one
         // costs more than all that is written to it.
-        let buffers = Buffers::new((config.buffer_bytes / config.batch_bytes).clamp(1, MAX_IDLE_BUFFERS));
+        let idle = (config.buffer_bytes / config.batch_bytes).clamp(1, MAX_IDLE_BUFFERS);
+        let buffers = Buffers::new(idle, config.compression);
         let shared = Arc::new(Shared::new(topics, buffers, config.buffer_bytes));
         let commands = Sender::spawn(Arc::clone(&shared), transport.clone(), Arc::clone(&config));
         let limits = BatchLimits { messages: config.batch_messages, bytes: config.batch_bytes };

@@ -8,7 +8,7 @@ use crate::records::batch::{
     LAST_OFFSET_DELTA_AT, LENGTH_AT, LENGTH_END, LOG_APPEND_TIME, MAGIC_AT, MAX_TIMESTAMP_AT,
     PARTITION_LEADER_EPOCH_AT, PRODUCER_EPOCH_AT, PRODUCER_ID_AT, TRANSACTIONAL,
 };
-use crate::records::checksum::crc32c;
+use crate::records::checksum::{crc32c, with_more, with_other_beginning};
 use crate::records::stamp::put;
 use crate::records::varint::{Numbers, varint_len, varlong_len};
 use crate::records::{CompressError, Compression, Compressor, Producer};
@@ -90,6 +90,17 @@ pub struct BatchBuilder {
     base_timestamp: i64,
     max_timestamp: i64,
     last_offset_delta: i32,
+    early: EarlyChecksum,
+}
+
+/// The checksum of what is covered of the buffer's beginning, with zeros for the header.
+#[derive(Clone, Copy, Debug)]
+struct EarlyChecksum {
+    checksum: u32,
+    /// How much of the buffer is looked at; nothing as long as there are only bytes that are not covered.
+    end: usize,
+    /// How long the buffer is when the next bytes are looked at: for ever too short where that is not wanted.
+    next: usize,
 }
 
 impl BatchBuilder {
@@ -103,7 +114,16 @@ impl BatchBuilder {
             base_timestamp: -1,
             max_timestamp: -1,
             last_offset_delta: 0,
+            early: EarlyChecksum::UNWANTED,
         }
+    }
+
+    /// Takes records into the checksum soon after they are appended, some KiB at a time, while the processor has them in
+    /// its cache: for batches of hundreds of KiB that will not be compressed. What is sealed is the same; if it is
+    /// compressed, that was work in vain.
+    #[must_use]
+    pub fn with_early_checksum(self) -> Self {
+        Self { early: EarlyChecksum::START, ..self }
     }
 
     /// What the header will say.
@@ -210,6 +230,9 @@ impl BatchBuilder {
         self.max_timestamp = self.max_timestamp.max(timestamp);
         self.last_offset_delta = offset_delta;
         self.count += 1;
+        if self.buffer.len() >= self.early.next {
+            self.early.go_on(&self.buffer);
+        }
         Ok(())
     }
 
@@ -232,9 +255,11 @@ impl BatchBuilder {
     pub fn seal_into(&mut self, compressor: &mut Compressor, output: &mut Vec<u8>) -> Result<(), CompressError> {
         output.clear();
         let mut codec = Compression::None;
+        let mut early = None;
         if self.is_empty() || compressor.compression() == Compression::None {
             self.make_room_for_header();
             std::mem::swap(&mut self.buffer, output);
+            early = Some(self.early).filter(|early| early.end > HEADER_LEN);
         } else {
             codec = compressor.compression();
             output.resize(HEADER_LEN, 0);
@@ -243,7 +268,10 @@ impl BatchBuilder {
         let len = output.len() - LENGTH_END;
         let len = i32::try_from(len).map_err(|_| CompressError::TooLong(len))?;
         put(output, 0, self.header(len, codec));
-        let checksum = crc32c(output.get(ATTRIBUTES_AT..).unwrap_or_default());
+        let checksum = match early {
+            Some(early) => early.complete(output),
+            None => crc32c(output.get(ATTRIBUTES_AT..).unwrap_or_default()),
+        };
         put(output, CRC_AT, checksum.to_be_bytes());
         self.clear();
         Ok(())
@@ -264,6 +292,7 @@ impl BatchBuilder {
         self.base_timestamp = -1;
         self.max_timestamp = -1;
         self.last_offset_delta = 0;
+        self.early.start_again();
     }
 
     #[inline]
@@ -324,6 +353,31 @@ impl BatchBuilder {
     }
 }
 
+impl EarlyChecksum {
+    const START: Self = Self { checksum: 0, end: ATTRIBUTES_AT, next: EARLY_STEP };
+    const UNWANTED: Self = Self { next: usize::MAX, ..Self::START };
+
+    fn start_again(&mut self) {
+        *self = if self.next == usize::MAX { Self::UNWANTED } else { Self::START };
+    }
+
+    /// Takes in what is new.
+    #[inline(never)]
+    fn go_on(&mut self, buffer: &[u8]) {
+        self.checksum = with_more(self.checksum, buffer.get(self.end..).unwrap_or_default());
+        self.end = buffer.len();
+        self.next = self.end + EARLY_STEP;
+    }
+
+    /// The checksum of a batch whose header is written.
+    fn complete(self, batch: &[u8]) -> u32 {
+        let with_zeros = with_more(self.checksum, batch.get(self.end..).unwrap_or_default());
+        let header = batch.get(ATTRIBUTES_AT..HEADER_LEN).unwrap_or_default();
+        let zeros = [0; HEADER_LEN - ATTRIBUTES_AT];
+        with_other_beginning(with_zeros, crc32c(&zeros), crc32c(header), batch.len() - HEADER_LEN)
+    }
+}
+
 /// Writes what stands before the key of a record far from the first one, in time or offset.
 #[cold]
 fn put_far(buffer: &mut Vec<u8>, body_len: i32, timestamp_delta: i64, offset_delta: i32, key_len: i32) {
@@ -374,3 +428,5 @@ fn nullable_len(slice: Option<&[u8]>) -> i32 {
 }
 
 const NO_ATTRIBUTES: u8 = 0;
+/// Half of what a processor's nearest cache has room for, or less.
+const EARLY_STEP: usize = 16 << 10;

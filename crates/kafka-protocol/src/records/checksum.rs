@@ -1,11 +1,19 @@
 //! The checksum of batches of format 2: CRC-32C.
 
-use crc_fast::{CrcAlgorithm, checksum};
+use crc_fast::{CrcAlgorithm, Digest, checksum};
 
 /// The checksum of what follows the field that holds it.
 pub(super) fn crc32c(bytes: &[u8]) -> u32 {
     // It is as wide as the algorithm: 32 bits.
     u32::try_from(checksum(CrcAlgorithm::Crc32Iscsi, bytes)).unwrap_or_default()
+}
+
+/// What a checksum becomes when more bytes follow. That of no bytes is 0.
+pub(super) fn with_more(checksum: u32, bytes: &[u8]) -> u32 {
+    // A checksum is the state of the calculation, inverted.
+    let mut digest = Digest::new_with_init_state(CrcAlgorithm::Crc32Iscsi, (!checksum).into());
+    digest.update(bytes);
+    u32::try_from(digest.finalize()).unwrap_or_default()
 }
 
 /// What a checksum becomes when the beginning of its bytes is replaced by another one as long, and the `rest` bytes
@@ -55,6 +63,12 @@ mod tests {
             let rest = bytes.len() - 40;
             let found = with_other_beginning(crc32c(&bytes), crc32c(&bytes[..40]), crc32c(&other), rest);
             prop_assert_eq!(found, crc32c(&changed));
+        }
+
+        #[test]
+        fn bytes_may_come_in_pieces(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..600), 0..9)) {
+            let found = pieces.iter().fold(0, |checksum, piece| with_more(checksum, piece));
+            prop_assert_eq!(found, crc32c(&pieces.concat()));
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kafka_conn::{Backoff, BrokerId, Message};
-use kafka_protocol::records::{Batch, BatchDecoder, Batches, Compressor};
+use kafka_protocol::records::{Batch, BatchDecoder, Batches, Compression, Compressor};
 use kafka_protocol::{ErrorCode, Uuid};
 
 use super::*;
@@ -71,7 +71,7 @@ impl World {
             leaders: vec![Some(BrokerId(1)); partitions],
             topic_id: Uuid::ZERO,
             limits: BatchLimits { messages: 4, bytes: 1000 },
-            buffers: Buffers::new(4),
+            buffers: Buffers::new(4, Compression::None),
             jobs: Vec::new(),
             wire: Vec::new(),
             stale: 0,
