@@ -136,7 +136,7 @@ impl Writer {
         &self,
         message: Message,
         options: SendOptions,
-        obstacle: Obstacle,
+        obstacle: Box<Obstacle>,
     ) -> Result<Delivery, SendError> {
         let queued = self.inner.wait_and_enqueue(&message, options, obstacle, &mut None).await;
         queued.map_err(|error| SendError::new(message, error))
@@ -309,27 +309,39 @@ impl<O: Fn() -> SendOptions + Unpin> Future for Sending<'_, O> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let Some(message) = &this.message {
-            let options = (this.options)();
-            match this.writer.inner.try_enqueue(message, options) {
-                Ok(delivery) => {
-                    this.message = None;
-                    return Poll::Ready(Ok(delivery));
-                }
-                Err(obstacle) => {
-                    let (writer, message) = (this.writer, this.message.take().unwrap_or_default());
-                    this.waiting = Some(Box::pin(writer.wait_and_send(message, options, obstacle)));
-                }
+        let Some(message) = &this.message else { return this.wait(cx) };
+        let options = (this.options)();
+        match this.writer.inner.try_enqueue(message, options) {
+            Ok(delivery) => {
+                this.message = None;
+                Poll::Ready(Ok(delivery))
+            }
+            Err(obstacle) => {
+                let (writer, message) = (this.writer, this.message.take().unwrap_or_default());
+                this.waiting = Some(waiting(writer, message, options, obstacle));
+                this.wait(cx)
             }
         }
-        let Some(waiting) = &mut this.waiting else {
+    }
+}
+
+impl<O> Sending<'_, O> {
+    #[cold]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<Delivery, SendError>> {
+        let Some(waiting) = &mut self.waiting else {
             debug_assert!(false, "polled after it was done");
             return Poll::Pending;
         };
         let result = ready!(waiting.as_mut().poll(cx));
-        this.waiting = None;
+        self.waiting = None;
         Poll::Ready(result)
     }
+}
+
+/// Not a part of [`Sending::poll`], which is small without it.
+#[cold]
+fn waiting(writer: &Writer, message: Message, options: SendOptions, obstacle: Box<Obstacle>) -> Waiting<'_> {
+    Box::pin(writer.wait_and_send(message, options, obstacle))
 }
 
 /// Why a message is not queued at once.
@@ -342,33 +354,54 @@ enum Obstacle {
     Room(Arc<Partition>, u32),
 }
 
-impl From<Error> for Obstacle {
+/// One word, as an error is: what happens to nearly all messages pays nothing for it.
+impl From<Error> for Box<Obstacle> {
+    #[cold]
     fn from(error: Error) -> Self {
-        Self::Error(error)
+        Self::new(Obstacle::Error(error))
     }
 }
 
 impl Inner {
     /// Queues a message where nothing stands in the way: what happens to nearly all of them. No handle is cloned, and no
     /// lock held but to read what the topic looks like, and to append.
-    #[inline]
-    fn try_enqueue(&self, message: &Message, options: SendOptions) -> Result<Delivery, Obstacle> {
+    #[inline(always)]
+    fn try_enqueue(&self, message: &Message, options: SendOptions) -> Result<Delivery, Box<Obstacle>> {
+        if self.shared.is_closing() {
+            return Err(Error::new(ErrorKind::Closed).into());
+        }
+        match self.bound.get() {
+            Some(topic) if message.topic.is_empty() => self.place(topic, message, options, self.charge(message)?),
+            _ => self.try_enqueue_by_name(message, options),
+        }
+    }
+
+    /// [`try_enqueue`](Self::try_enqueue) where the topic has to be found.
+    #[inline(never)]
+    fn try_enqueue_by_name(&self, message: &Message, options: SendOptions) -> Result<Delivery, Box<Obstacle>> {
         let (name, charge) = self.check(message)?;
-        let place = |topic: &Topic| {
-            topic.with_choice(message, options.partition, |partition| {
-                match self.shared.room.try_acquire_many(charge) {
-                    Ok(room) => room.forget(),
-                    Err(TryAcquireError::Closed) => return Err(Error::new(ErrorKind::Closed).into()),
-                    Err(TryAcquireError::NoPermits) => return Err(Obstacle::Room(Arc::clone(partition), charge)),
-                }
-                self.append(partition, message, options.tag, charge).map_err(Obstacle::Error)
-            })
-        };
-        let placed = match &self.config.topic {
-            Some(_) => self.bound.get().map(|topic| place(topic)),
-            None => self.shared.topics.with(name, place),
-        };
-        placed.ok_or(Obstacle::Topic)??
+        let place = |topic: &Topic| self.place(topic, message, options, charge);
+        self.shared.topics.with(name, place).unwrap_or_else(|| Err(Box::new(Obstacle::Topic)))
+    }
+
+    /// Queues a message to a topic. Not a part of its caller, which has moved the message: with fewer variables at a
+    /// time, more of them are in registers.
+    #[inline(never)]
+    fn place(
+        &self,
+        topic: &Topic,
+        message: &Message,
+        options: SendOptions,
+        charge: u32,
+    ) -> Result<Delivery, Box<Obstacle>> {
+        topic.with_choice(message, options.partition, |partition| {
+            match self.shared.room.try_acquire_many(charge) {
+                Ok(room) => room.forget(),
+                Err(TryAcquireError::Closed) => return Err(Error::new(ErrorKind::Closed).into()),
+                Err(TryAcquireError::NoPermits) => return Err(no_room(partition, charge)),
+            }
+            self.append(partition, message, options.tag, charge).map_err(Into::into)
+        })?
     }
 
     /// Waits for what stood in the way, until `until` at most, which is set by the first wait.
@@ -376,11 +409,11 @@ impl Inner {
         &self,
         message: &Message,
         options: SendOptions,
-        mut obstacle: Obstacle,
+        mut obstacle: Box<Obstacle>,
         until: &mut Option<Instant>,
     ) -> Result<Delivery> {
         loop {
-            match obstacle {
+            match *obstacle {
                 Obstacle::Error(error) => return Err(error),
                 Obstacle::Topic => {
                     let (name, _) = self.check(message)?;
@@ -400,37 +433,47 @@ impl Inner {
 
     fn enqueue_now(&self, message: &Message, options: SendOptions) -> Result<Delivery> {
         let mut placed = self.try_enqueue(message, options);
-        if let Err(Obstacle::Topic) = placed {
+        if placed.as_ref().is_err_and(|obstacle| matches!(**obstacle, Obstacle::Topic)) {
             self.load_now(self.check(message)?.0)?;
             placed = self.try_enqueue(message, options);
         }
-        placed.map_err(|obstacle| match obstacle {
+        placed.map_err(|obstacle| match *obstacle {
             Obstacle::Error(error) => error,
             Obstacle::Topic => Error::new(ErrorKind::MetadataPending),
             Obstacle::Room(..) => Error::new(ErrorKind::Full),
         })
     }
 
-    /// The message's topic, and the bytes that it takes of the buffer, at most what it takes in a batch.
+    /// The message's topic, and its [`charge`](Self::charge).
     fn check<'a>(&'a self, message: &'a Message) -> Result<(&'a str, u32)> {
-        if self.shared.is_closing() {
-            return Err(Error::new(ErrorKind::Closed));
-        }
         let name = match (&self.config.topic, message.topic.as_str()) {
             (Some(topic), "") => topic.as_str(),
             (Some(_), _) => return Err(Error::new(ErrorKind::TwoTopics).with_topic(&message.topic)),
             (None, "") => return Err(Error::new(ErrorKind::NoTopic)),
             (None, topic) => topic,
         };
-        let charge = longest(message);
-        let limit = self.limits.bytes;
-        if charge.saturating_add(MAX_BATCH_HEADER) > limit {
-            let size = size_alone(message);
-            if size > limit {
-                return Err(Error::new(ErrorKind::MessageTooLarge { size, limit }).with_topic(&name.into()));
-            }
+        Ok((name, self.charge(message)?))
+    }
+
+    /// The bytes that the message takes of the buffer, at most what it takes in a batch.
+    #[inline(always)]
+    fn charge(&self, message: &Message) -> Result<u32> {
+        let longest = longest(message);
+        if longest.saturating_add(MAX_BATCH_HEADER) > self.limits.bytes {
+            return self.charge_large(message, longest);
         }
-        u32::try_from(charge.min(limit)).map(|charge| (name, charge)).map_err(|_| Error::new(ErrorKind::Encode))
+        // A batch is never longer than 1 GiB.
+        Ok(longest as u32)
+    }
+
+    #[cold]
+    fn charge_large(&self, message: &Message, longest: usize) -> Result<u32> {
+        let (size, limit) = (size_alone(message), self.limits.bytes);
+        if size > limit {
+            let topic = self.config.topic.as_deref().unwrap_or(&message.topic);
+            return Err(Error::new(ErrorKind::MessageTooLarge { size, limit }).with_topic(&topic.into()));
+        }
+        u32::try_from(longest.min(limit)).map_err(|_| Error::new(ErrorKind::Encode))
     }
 
     async fn load(&self, name: &str, until: Instant) -> Result<()> {
@@ -510,7 +553,7 @@ impl Inner {
     }
 
     /// Encodes the message into its partition's batch. Its room is taken already.
-    #[inline]
+    #[inline(always)]
     fn append(&self, partition: &Arc<Partition>, message: &Message, tag: Option<u64>, charge: u32) -> Result<Delivery> {
         let charge = charge as usize;
         let timestamp =
@@ -534,7 +577,13 @@ impl Inner {
     }
 }
 
+#[cold]
+fn no_room(partition: &Arc<Partition>, charge: u32) -> Box<Obstacle> {
+    Box::new(Obstacle::Room(Arc::clone(partition), charge))
+}
+
 /// The most bytes that the message can take in a batch.
+#[inline]
 fn longest(message: &Message) -> usize {
     let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
     let content = len(message.key.as_deref()).saturating_add(len(message.value.as_deref()));

@@ -199,15 +199,15 @@ impl BatchBuilder {
         let base_timestamp = self.base_timestamp_or(timestamp);
         let timestamp_delta = timestamp.wrapping_sub(base_timestamp);
         let before_key = Numbers::default().byte(NO_ATTRIBUTES).varlong(timestamp_delta).varint(offset_delta);
-        let before_key = before_key.varint(nullable_len(key));
-        let before_value = Numbers::default().varint(nullable_len(value));
+        let before_key = before_key.nullable_length(key);
+        let before_value = Numbers::default().nullable_length(value);
         let len = before_key.len() + before_value.len() + headers_len(headers.clone());
         let len = len.saturating_add(key.map_or(0, <[u8]>::len)).saturating_add(value.map_or(0, <[u8]>::len));
         let body_len = self.checked_len(len)?;
 
         self.make_room_for_header();
         self.buffer.reserve(len + 2 * Numbers::CAPACITY);
-        if !Numbers::default().varint(body_len).append_both(before_key, &mut self.buffer) {
+        if !Numbers::default().length(len).append_both(before_key, &mut self.buffer) {
             put_far(&mut self.buffer, body_len, timestamp_delta, offset_delta, nullable_len(key));
         }
         // Copying nothing takes a call, too.
@@ -218,12 +218,9 @@ impl BatchBuilder {
         if let Some(value) = value {
             self.buffer.extend_from_slice(value);
         }
-        put_varint(&mut self.buffer, headers.len() as i32);
-        for (key, value) in headers {
-            put_varint(&mut self.buffer, key.len() as i32);
-            self.buffer.extend_from_slice(key.as_bytes());
-            put_varint(&mut self.buffer, nullable_len(value));
-            self.buffer.extend_from_slice(value.unwrap_or_default());
+        match headers.len() {
+            0 => self.buffer.push(NO_HEADERS),
+            _ => self.append_headers(headers),
         }
 
         self.base_timestamp = base_timestamp;
@@ -234,6 +231,16 @@ impl BatchBuilder {
             self.early.go_on(&self.buffer);
         }
         Ok(())
+    }
+
+    fn append_headers<'h>(&mut self, headers: impl ExactSizeIterator<Item = (&'h str, Option<&'h [u8]>)>) {
+        put_varint(&mut self.buffer, headers.len() as i32);
+        for (key, value) in headers {
+            put_varint(&mut self.buffer, key.len() as i32);
+            self.buffer.extend_from_slice(key.as_bytes());
+            put_varint(&mut self.buffer, nullable_len(value));
+            self.buffer.extend_from_slice(value.unwrap_or_default());
+        }
     }
 
     /// Compresses the records, and writes header, count and checksum; the records are not walked again. The builder is
@@ -428,5 +435,6 @@ fn nullable_len(slice: Option<&[u8]>) -> i32 {
 }
 
 const NO_ATTRIBUTES: u8 = 0;
+const NO_HEADERS: u8 = 0;
 /// Half of what a processor's nearest cache has room for, or less.
 const EARLY_STEP: usize = 16 << 10;

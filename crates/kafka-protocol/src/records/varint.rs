@@ -29,6 +29,21 @@ impl Numbers {
         self.then(unsigned(zigzag32(value).into()))
     }
 
+    /// A length, as a varint says it; one that is too long for any record takes too much room, too.
+    #[inline(always)]
+    pub(super) fn length(self, len: usize) -> Self {
+        self.then(unsigned(2 * len as u64))
+    }
+
+    /// The length of a slice, -1 for null.
+    #[inline(always)]
+    pub(super) fn nullable_length(self, slice: Option<&[u8]>) -> Self {
+        match slice {
+            Some(slice) => self.length(slice.len()),
+            None => self.byte(MINUS_ONE),
+        }
+    }
+
     #[inline(always)]
     pub(super) fn varlong(self, value: i64) -> Self {
         self.then(unsigned(zigzag64(value)))
@@ -61,6 +76,8 @@ impl Numbers {
         buffer.truncate(end);
     }
 }
+
+const MINUS_ONE: u8 = 1;
 
 /// One or two bytes, as nearly always, take no loop.
 #[inline(always)]

@@ -37,6 +37,7 @@ impl Sticky {
     }
 
     /// The current partition, or another one if that has had enough, or is gone.
+    #[inline]
     fn stick(&self, message: &Message, partitions: &[i32], queued: &dyn Fn(i32) -> usize) -> i32 {
         let len = message.value.as_ref().map_or(0, |value| value.len()).saturating_add(OVERHEAD);
         let current = self.current.load(Ordering::Relaxed);
@@ -47,6 +48,12 @@ impl Sticky {
             self.used.store(used.saturating_add(len), Ordering::Relaxed);
             return current;
         }
+        self.move_on(len, partitions, queued)
+    }
+
+    // Once in many messages: the others need not make room for its variables.
+    #[inline(never)]
+    fn move_on(&self, len: usize, partitions: &[i32], queued: &dyn Fn(i32) -> usize) -> i32 {
         let next = pick(partitions, queued);
         self.current.store(next, Ordering::Relaxed);
         self.used.store(len, Ordering::Relaxed);
