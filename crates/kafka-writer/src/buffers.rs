@@ -16,7 +16,7 @@ pub(crate) struct Buffers {
     idle: Mutex<Idle>,
     /// How many of each kind are kept.
     max: usize,
-    /// What becomes of the batches.
+    /// Of the batches to come.
     compression: Compression,
 }
 
