@@ -22,21 +22,15 @@ pub(super) fn with_more(checksum: u32, bytes: &[u8]) -> u32 {
 /// A checksum is linear but for a constant: the difference of two, of equally many bytes, is that of the beginnings,
 /// multiplied by x⁸ for each byte behind.
 pub(super) fn with_other_beginning(checksum: u32, before: u32, after: u32, rest: usize) -> u32 {
-    let (mut difference, mut power, mut left) = (before ^ after, X_8, rest);
-    while left != 0 {
-        if left & 1 == 1 {
-            difference = product(difference, power);
-        }
-        power = product(power, power);
-        left >>= 1;
-    }
-    checksum ^ difference
+    let powers = POWERS.iter().enumerate().filter(|(bit, _)| rest >> bit & 1 == 1);
+    checksum ^ powers.fold(before ^ after, |difference, (_, power)| product(difference, *power))
 }
 
 /// The product of two polynomials over GF(2), modulo Castagnoli's. The highest bit stands for x⁰.
-fn product(one: u32, other: u32) -> u32 {
-    let (mut sum, mut shifted) = (0, other);
-    for bit in (0..u32::BITS).rev() {
+const fn product(one: u32, other: u32) -> u32 {
+    let (mut sum, mut shifted, mut bit) = (0, other, u32::BITS);
+    while bit > 0 {
+        bit -= 1;
         sum ^= shifted * ((one >> bit) & 1);
         shifted = (shifted >> 1) ^ (CASTAGNOLI * (shifted & 1));
     }
@@ -46,6 +40,17 @@ fn product(one: u32, other: u32) -> u32 {
 /// The highest bit stands for x³¹ where a polynomial is written down: here for x⁰.
 const CASTAGNOLI: u32 = 0x1edc_6f41_u32.reverse_bits();
 const X_8: u32 = 1 << (31 - 8);
+/// x⁸ to the power of 1, 2, 4, … : for each bit that a length may have.
+#[expect(clippy::indexing_slicing, reason = "done by the compiler, which finds out")]
+const POWERS: [u32; usize::BITS as usize] = {
+    let mut powers = [X_8; usize::BITS as usize];
+    let mut bit = 1;
+    while bit < powers.len() {
+        powers[bit] = product(powers[bit - 1], powers[bit - 1]);
+        bit += 1;
+    }
+    powers
+};
 
 #[cfg(test)]
 mod tests {
@@ -69,6 +74,16 @@ mod tests {
         fn bytes_may_come_in_pieces(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..600), 0..9)) {
             let found = pieces.iter().fold(0, |checksum, piece| with_more(checksum, piece));
             prop_assert_eq!(found, crc32c(&pieces.concat()));
+        }
+    }
+
+    #[test]
+    fn a_rest_may_be_long() {
+        for rest in [0, 1, 1 << 16, (5 << 20) + 4321] {
+            let mut bytes = vec![b'x'; 40 + rest];
+            let (before, all) = (crc32c(&bytes[..40]), crc32c(&bytes));
+            bytes[7] = b'y';
+            assert_eq!(with_other_beginning(all, before, crc32c(&bytes[..40]), rest), crc32c(&bytes), "{rest}");
         }
     }
 
