@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use kafka_conn::{Cluster, Transport};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::accumulator::{Accumulator, AccumulatorConfig, Answer, Leader, ProducerIdentity, Refusal};
 use crate::completed::complete;
@@ -47,6 +47,9 @@ pub(crate) struct Sender {
     /// The request for a producer id; at most one.
     asking: FuturesUnordered<Asking>,
     next_sweep: Instant,
+    alarm: Pin<Box<Sleep>>,
+    /// When `alarm` goes off, if it is set. Earlier than needed is fine, and saves setting it anew for each message.
+    alarm_at: Option<Instant>,
     state: State,
 }
 
@@ -95,6 +98,8 @@ impl Sender {
             commands,
             asking: FuturesUnordered::new(),
             next_sweep,
+            alarm: Box::pin(sleep_until(next_sweep)),
+            alarm_at: None,
             state: State::Open,
         };
         tokio::spawn(sender.run());
@@ -144,7 +149,11 @@ impl Sender {
     async fn wait(&mut self) -> Event {
         let until = if let State::Closing(until) = self.state { until } else { None };
         let timeout = self.accumulator.poll_timeout().map(Instant::from_std);
-        let timeout = timeout.into_iter().chain(until).chain([self.next_sweep]).min();
+        let timeout = timeout.into_iter().chain(until).fold(self.next_sweep, Instant::min);
+        if self.alarm_at.is_none_or(|at| timeout < at) {
+            self.alarm.as_mut().reset(timeout);
+            self.alarm_at = Some(timeout);
+        }
         let open = matches!(self.state, State::Open);
         tokio::select! {
             // In an order, so that a run can be replayed: the rare before the frequent, and last what each step looks at
@@ -158,7 +167,10 @@ impl Sender {
             answer = self.requests.next() => Event::Answer(answer),
             sealed = self.sealer.next() => Event::Sealed(sealed),
             () = self.shared.noted() => Event::Look,
-            () = sleep_until(timeout.unwrap_or_else(Instant::now)), if timeout.is_some() => Event::Look,
+            () = &mut self.alarm => {
+                self.alarm_at = None;
+                Event::Look
+            }
         }
     }
 
