@@ -33,10 +33,22 @@ impl<'a> Program<'a> {
     /// # Errors
     /// Where Java finds a line bad, with its reasons, or does not know the message of a line.
     pub(super) fn check(&self, lines: &str) -> Result<usize, Error> {
+        self.judge(lines).map(|(good, _)| good)
+    }
+
+    /// As [`check`](Self::check), where the program says first how many of the good groups keep more than Java leaves
+    /// them.
+    pub(super) fn check_groups(&self, lines: &str) -> Result<(usize, usize), Error> {
+        let (good, answer) = self.judge(lines)?;
+        let kept = answer.lines().find_map(|line| line.strip_suffix(" keep more")?.parse().ok());
+        Ok((good, kept.ok_or(Error::Answer(answer))?))
+    }
+
+    fn judge(&self, lines: &str) -> Result<(usize, String), Error> {
         let answer = self.run("check", lines.as_bytes())?;
         let good = answer.lines().last().and_then(|last| last.split_once(" good, 0 bad")?.0.parse().ok());
         match (good, lines.lines().count()) {
-            (Some(good), count) if good == count => Ok(good),
+            (Some(good), count) if good == count => Ok((good, answer)),
             _ => Err(Error::Answer(answer)),
         }
     }

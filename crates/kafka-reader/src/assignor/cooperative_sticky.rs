@@ -16,6 +16,10 @@ use crate::topic_partition::TopicPartition;
 ///
 /// A partition that moves is given to nobody at first: its member gives it up and joins again, and then it is given to
 /// the other.
+///
+/// With racks and members that subscribe to different topics, Java's may never come to rest: each rebalance moves what
+/// brings about the next. This one comes to rest after a few ([`StickyAssignor`](super::StickyAssignor) says how it
+/// differs).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CooperativeStickyAssignor;
 

@@ -8,7 +8,8 @@
 //!
 //! One member of a group, its leader, computes the assignment of all. Which [`Assignor`] it uses the broker decides: the
 //! first one of the list that all members have. The results are those of Java's classes of the same name, so that a
-//! group may have members of both, and a leader of either.
+//! group may have members of both, and a leader of either. Only the sticky ones leave members more where Java's would move
+//! it for the sake of racks and win nothing.
 //!
 //! Sans-IO.
 

@@ -13,18 +13,17 @@ use crate::assignor::racks::Racks;
 use crate::assignor::roster::Roster;
 
 /// The partitions of each member.
-pub(super) fn assign(roster: &Roster<'_>, racks: &Racks<'_>, claims: Claims) -> Vec<Vec<usize>> {
-    let mut plan = Plan::new(roster, racks);
-    plan.keep(claims.owned);
-    let mut open: Vec<_> = plan.sorted().into_iter().filter(|part| plan.owner[*part].is_none()).collect();
-    plan.load = (0..plan.given.len()).map(|member| (plan.given[member].len(), member)).collect();
-    let initial = plan.given.iter().all(Vec::is_empty);
-    if racks.are_used() {
-        plan.deal(&mut open.clone(), |member, partition| !racks.mismatch(member, partition));
+///
+/// Java takes from members whatever is far from their racks, also where nothing comes of it. With the cooperative
+/// assignor each such move opens another round, which may move something else back, and so on for ever. Here they give it
+/// up only if the whole is the better for it.
+pub(super) fn assign(roster: &Roster<'_>, racks: &Racks<'_>, claims: &Claims) -> Vec<Vec<usize>> {
+    let near = Plan::divide(roster, racks, claims, |member, partition| !racks.mismatch(member, partition));
+    if !(racks.are_used() && near.revoked) {
+        return near.given;
     }
-    plan.deal(&mut open.clone(), |_, _| true);
-    plan.balance(&mut open, &claims.before, initial);
-    plan.given
+    let same = Plan::divide(roster, racks, claims, |_, _| true);
+    if near.cost() < same.cost() { near.given } else { same.given }
 }
 
 struct Plan<'a> {
@@ -64,15 +63,34 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Divides all partitions, where members keep what they had, still want and `may` keep.
+    fn divide(
+        roster: &'a Roster<'a>,
+        racks: &'a Racks<'a>,
+        claims: &Claims,
+        may: impl Fn(usize, usize) -> bool,
+    ) -> Self {
+        let mut plan = Self::new(roster, racks);
+        plan.keep(&claims.owned, may);
+        let mut open: Vec<_> = plan.sorted().into_iter().filter(|part| plan.owner[*part].is_none()).collect();
+        plan.load = (0..plan.given.len()).map(|member| (plan.given[member].len(), member)).collect();
+        let initial = plan.given.iter().all(Vec::is_empty);
+        if racks.are_used() {
+            plan.deal(&mut open.clone(), |member, partition| !racks.mismatch(member, partition));
+        }
+        plan.deal(&mut open.clone(), |_, _| true);
+        plan.balance(&mut open, &claims.before, initial);
+        plan
+    }
+
     fn wants(&self, member: usize, partition: usize) -> bool {
         self.roster.wants[member].contains(&self.roster.topic_of(partition))
     }
 
-    /// Leaves members what they had, where they still want it and are near enough.
-    fn keep(&mut self, owned: Vec<Vec<usize>>) {
-        for (member, owned) in owned.into_iter().enumerate() {
-            for partition in owned {
-                if self.wants(member, partition) && !self.racks.mismatch(member, partition) {
+    fn keep(&mut self, owned: &[Vec<usize>], may: impl Fn(usize, usize) -> bool) {
+        for (member, owned) in owned.iter().enumerate() {
+            for &partition in owned {
+                if self.wants(member, partition) && may(member, partition) {
                     self.given[member].push(partition);
                     self.owner[partition] = Some(member);
                 } else {
@@ -125,16 +143,18 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// How uneven it is: the differences of all pairs of members.
+    /// How uneven it is among those that something can change.
     fn score(&self) -> u64 {
-        let mut counts: Vec<u64> = self.load.iter().map(|(_, member)| self.given[*member].len() as u64).collect();
-        counts.sort_unstable();
-        let (mut score, mut sum) = (0, 0);
-        for (position, count) in (0u64..).zip(counts) {
-            score += position * count - sum;
-            sum += count;
-        }
-        score
+        unevenness(self.load.iter().map(|(_, member)| self.given[*member].len() as u64).collect())
+    }
+
+    /// What a plan is judged by: how uneven it is, then how many partitions are far from their members.
+    fn cost(&self) -> (u64, usize) {
+        let far = |(member, given): (usize, &Vec<usize>)| {
+            given.iter().filter(|partition| self.racks.mismatch(member, **partition)).count()
+        };
+        let counts = self.given.iter().map(|given| given.len() as u64).collect();
+        (unevenness(counts), self.given.iter().enumerate().map(far).sum())
     }
 
     /// Whether no partition can move to a member that would still have less than the one it came from.
@@ -204,4 +224,15 @@ impl<'a> Plan<'a> {
             self.load.insert((self.given[member].len(), member));
         }
     }
+}
+
+/// The differences of all pairs.
+fn unevenness(mut counts: Vec<u64>) -> u64 {
+    counts.sort_unstable();
+    let (mut score, mut sum) = (0, 0);
+    for (position, count) in (0u64..).zip(counts) {
+        score += position * count - sum;
+        sum += count;
+    }
+    score
 }

@@ -30,6 +30,10 @@ use claims::Claims;
 /// It is eager: members give everything up before they join, and get most of it back. What a member had it tells in its
 /// user data, with the generation in which it got that: who was away for a while claims no more than what nobody got
 /// since.
+///
+/// Java's takes from members what is far from their racks also where nothing comes of it, so that the same group is divided
+/// in another way each time. This one takes it only where the division gets more even by it, or has fewer partitions far
+/// from their members. It matters only where members subscribe to different topics.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StickyAssignor;
 
@@ -63,7 +67,7 @@ pub(super) fn assign(members: &[GroupMember], topics: &GroupTopics, claimed: &[C
     let racks = Racks::new(&roster.members, partition_racks(&roster, topics));
     let claims = Claims::new(&roster, members, claimed);
     if !subscribe_alike(members) {
-        return Outcome { assignment: roster.assignment(&general::assign(&roster, &racks, claims)), moved: None };
+        return Outcome { assignment: roster.assignment(&general::assign(&roster, &racks, &claims)), moved: None };
     }
     let (plan, moved) = constrained::assign(&roster, &racks, &claims);
     let moved = moved.into_iter().map(|partition| roster.name(partition)).collect();
