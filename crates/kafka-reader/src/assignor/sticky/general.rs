@@ -16,14 +16,15 @@ use crate::assignor::roster::Roster;
 ///
 /// Java takes from members whatever is far from their racks, also where nothing comes of it. With the cooperative
 /// assignor each such move opens another round, which may move something else back, and so on for ever. Here they give it
-/// up only if the whole is the better for it.
+/// up only if the whole is the better for it, or no fewer partitions stay where they were.
 pub(super) fn assign(roster: &Roster<'_>, racks: &Racks<'_>, claims: &Claims) -> Vec<Vec<usize>> {
     let near = Plan::divide(roster, racks, claims, |member, partition| !racks.mismatch(member, partition));
     if !(racks.are_used() && near.revoked) {
         return near.given;
     }
     let same = Plan::divide(roster, racks, claims, |_, _| true);
-    if near.cost() < same.cost() { near.given } else { same.given }
+    let better = near.cost() < same.cost();
+    if better || near.kept(claims) >= same.kept(claims) { near.given } else { same.given }
 }
 
 struct Plan<'a> {
@@ -155,6 +156,14 @@ impl<'a> Plan<'a> {
         };
         let counts = self.given.iter().map(|given| given.len() as u64).collect();
         (unevenness(counts), self.given.iter().enumerate().map(far).sum())
+    }
+
+    /// How many partitions stay where they were.
+    fn kept(&self, claims: &Claims) -> usize {
+        let stays = |(member, owned): (usize, &Vec<usize>)| {
+            owned.iter().filter(|partition| self.owner[**partition] == Some(member)).count()
+        };
+        claims.owned.iter().enumerate().map(stays).sum()
     }
 
     /// Whether no partition can move to a member that would still have less than the one it came from.

@@ -32,8 +32,8 @@ use claims::Claims;
 /// since.
 ///
 /// Java's takes from members what is far from their racks also where nothing comes of it, so that the same group is divided
-/// in another way each time. This one takes it only where the division gets more even by it, or has fewer partitions far
-/// from their members. It matters only where members subscribe to different topics.
+/// in another way each time. Where more would stay if they kept it, this one takes it only if the division gets more even
+/// by that, or has fewer partitions far from their members. It matters only where members subscribe to different topics.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StickyAssignor;
 

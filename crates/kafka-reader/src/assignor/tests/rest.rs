@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Rounds after the first until nobody gives anything up. Of 100,000 random groups almost all took 1 or 2, none more than 4.
+/// Rounds after the first until nobody gives anything up. Of 120,000 random groups almost all took 1 or 2, none more than 6.
 pub(super) const ROUNDS: usize = 10;
 
 /// Lets members rebalance as long as one of them gives something up, which is what opens another round, and says what
