@@ -47,9 +47,8 @@ pub(crate) struct Sender {
     /// The request for a producer id; at most one.
     asking: FuturesUnordered<Asking>,
     next_sweep: Instant,
+    /// Earlier than needed is fine, and saves setting it anew for each message.
     alarm: Pin<Box<Sleep>>,
-    /// When `alarm` goes off, if it is set. Earlier than needed is fine, and saves setting it anew for each message.
-    alarm_at: Option<Instant>,
     state: State,
 }
 
@@ -99,7 +98,6 @@ impl Sender {
             asking: FuturesUnordered::new(),
             next_sweep,
             alarm: Box::pin(sleep_until(next_sweep)),
-            alarm_at: None,
             state: State::Open,
         };
         tokio::spawn(sender.run());
@@ -150,9 +148,8 @@ impl Sender {
         let until = if let State::Closing(until) = self.state { until } else { None };
         let timeout = self.accumulator.poll_timeout().map(Instant::from_std);
         let timeout = timeout.into_iter().chain(until).fold(self.next_sweep, Instant::min);
-        if self.alarm_at.is_none_or(|at| timeout < at) {
+        if self.alarm.is_elapsed() || timeout < self.alarm.deadline() {
             self.alarm.as_mut().reset(timeout);
-            self.alarm_at = Some(timeout);
         }
         let open = matches!(self.state, State::Open);
         tokio::select! {
@@ -167,10 +164,7 @@ impl Sender {
             answer = self.requests.next() => Event::Answer(answer),
             sealed = self.sealer.next() => Event::Sealed(sealed),
             () = self.shared.noted() => Event::Look,
-            () = &mut self.alarm => {
-                self.alarm_at = None;
-                Event::Look
-            }
+            () = &mut self.alarm => Event::Look,
         }
     }
 
