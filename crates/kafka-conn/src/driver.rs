@@ -23,9 +23,8 @@ pub(crate) struct Driver<T> {
     /// What the session handed out and the stream has not taken.
     chunks: VecDeque<Bytes>,
     unflushed: bool,
+    /// Earlier than needed is fine, and saves setting it anew for every call.
     sleep: Pin<Box<Sleep>>,
-    /// When `sleep` ends, if it is in use. Earlier than needed is fine, and saves setting it anew for every call.
-    sleeps_until: Option<Instant>,
 }
 
 impl<T> Driver<T> {
@@ -37,7 +36,6 @@ impl<T> Driver<T> {
             chunks: VecDeque::new(),
             unflushed: false,
             sleep: Box::pin(tokio::time::sleep_until(Instant::now())),
-            sleeps_until: None,
         }
     }
 
@@ -148,14 +146,12 @@ impl<T> Driver<T> {
         let Some(at) = self.session.poll_timeout().map(Instant::from_std) else {
             return false;
         };
-        if self.sleeps_until.is_none_or(|until| at < until) {
+        if self.sleep.is_elapsed() || at < self.sleep.deadline() {
             self.sleep.as_mut().reset(at);
-            self.sleeps_until = Some(at);
         }
         if self.sleep.as_mut().poll(cx).is_pending() {
             return false;
         }
-        self.sleeps_until = None;
         self.session.handle_timeout(Instant::now().into_std());
         true
     }
